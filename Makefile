@@ -20,10 +20,11 @@ export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 PIP := -m pip install --quiet --no-compile
 LOCKED := $(PIP) --require-hashes --no-deps
 PYTEST := -m pytest -n 2
-# What only `make test-all` runs.
-LONG := long or frameworks or fidelity
+# What only `make test-all` runs: `make test-rest` needs further environments for it.
+REST := frameworks or fidelity
+LONG := long or $(REST)
 
-.PHONY: help setup setup-demo demo examples frameworks test-unit test test-rest test-all \
+.PHONY: help setup setup-demo demo examples frameworks test-unit test test-long test-rest test-all \
   slow-report functions-python fidelity check bench format lock docs integ clean
 
 help: ## what there is
@@ -131,15 +132,18 @@ functions-python: ## the Python of the functions, on which their tests run too, 
 	  $(MAKE) --no-print-directory .venv-functions/.ready; \
 	else echo "the functions are deployed on it: their tests run on another Python only"; fi
 
-test: setup .venv-checkov/.ready functions-python ## everything that a change can break, but the long lanes
+test: setup ## everything that a change can break, but the long lanes
 	$(BIN)/python $(PYTEST) -m "not ($(LONG))" $(TESTS) $(OPTIONS)
 
-test-rest: frameworks fidelity ## the long examples, PyTorch, TensorFlow and AWS's own tools
-	CI=1 $(FRAMEWORKS)/bin/python $(PYTEST) -m "$(LONG)" $(TESTS) $(OPTIONS)
+test-long: setup .venv-checkov/.ready functions-python ## the long examples and walks, checkov, Python 3.13
+	$(BIN)/python $(PYTEST) -m "long and not ($(REST))" $(TESTS) $(OPTIONS)
 
-test-all: test test-rest ## every test
+test-rest: frameworks fidelity ## PyTorch, TensorFlow and AWS's own tools
+	CI=1 $(FRAMEWORKS)/bin/python $(PYTEST) -m "$(REST)" $(TESTS) $(OPTIONS)
 
-slow-report: setup .venv-checkov/.ready functions-python ## what takes over 5 s of CPU and is not marked slow
+test-all: test test-long test-rest ## every test
+
+slow-report: setup ## what takes over 5 s of CPU and is not marked slow
 	$(BIN)/python $(PYTEST) -m "not ($(LONG))" -q --cpu-report report-cpu.json $(TESTS)
 	$(BIN)/python -m scripts.slow_report report-cpu.json
 

@@ -1,1 +1,1 @@
-"""The performance figures: each beside its yardstick, measured in the same run."""
+"""Benchmarks: each figure with its baseline, measured in the same run."""

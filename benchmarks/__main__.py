@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: every figure, as a table and (``--json FILE``) as JSON."""
+"""``python -m benchmarks``: all figures, as a table and (``--json FILE``) as JSON."""
 
 from __future__ import annotations
 
@@ -17,31 +17,33 @@ from benchmarks.figures import Figure
 
 _SUITES = {"local_cloud": local_cloud, "deployment": deployment, "training": training,
            "serving": serving, "setup": setup, "lanes": lanes}  # fmt: skip
-# Half an hour and more, and environments anew: only by name.
+# These take over half an hour and create environments: they run by name only.
 _BY_NAME = ("setup", "lanes")
 
 
 def main() -> int:
-    """Measure, print, write; 1 if a bound does not hold."""
+    """Measure, print, write; returns 1 if a bound is exceeded."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write the figures to this file"
+    )
     parser.add_argument(
         "--only",
         choices=sorted(_SUITES),
-        help="one suite alone; " + " and ".join(_BY_NAME) + " run only so",
+        help="run one suite only; " + " and ".join(_BY_NAME) + " run only by name",
     )
-    given = parser.parse_args()
+    options = parser.parse_args()
     console = Console()
     figures: list[Figure] = []
     for name, suite in _SUITES.items():
-        if given.only == name or (given.only is None and name not in _BY_NAME):
+        if options.only == name or (options.only is None and name not in _BY_NAME):
             with console.status(f"measuring {name} …"):
                 figures += suite.measure()
     console.print(_table(figures))
-    if given.json:
+    if options.json:
         machine = {"python": platform.python_version(), "cores": os.cpu_count()}
         document = {"machine": machine, "figures": [f.as_dict() for f in figures]}
-        given.json.write_text(json.dumps(document, indent=2) + "\n")
+        options.json.write_text(json.dumps(document, indent=2) + "\n")
     return 0 if all(f.holds for f in figures) else 1
 
 

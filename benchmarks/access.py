@@ -1,4 +1,4 @@
-"""What a decision on access costs: ten policies, conditions, variables, a resource's policy."""
+"""The cost of an access decision: ten policies, conditions, variables, a resource policy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OBJECT = "arn:aws:s3:::data-9/train/part-00001.csv"
 
 
 def measure() -> list[Figure]:
-    """The cost of one decision and of reading one policy."""
+    """The cost of one decision and of parsing one policy."""
     decision = _microseconds(_decisions(), 200)
     return [
         Figure(name="access: a decision with 10 policies and a bucket policy",
@@ -54,23 +54,23 @@ def _decisions() -> list[Any]:
         boundary=parse_policy(_statements(_allow("s3:*", "*"), _allow("sagemaker:*", "*"))),
         resource=(ResourcePolicy(policy=_bucket_policy(), account=_ACCOUNT),),
     )
-    asked = [
+    requests = [
         ("s3:GetObject", _OBJECT),
         ("s3:PutObject", "arn:aws:s3:::data-3/blue/model.tar.gz"),
         ("s3:DeleteObject", _OBJECT),
         ("sagemaker:CreateTrainingJob", "arn:aws:sagemaker:eu-west-1:1:training-job/x"),
     ]
-    return [_asking(action, resource, applied) for action, resource in asked]
+    return [_request_of(action, resource, applied) for action, resource in requests]
 
 
-def _asking(action: str, resource: str, applied: AppliedPolicies) -> Any:
+def _request_of(action: str, resource: str, applied: AppliedPolicies) -> Any:
     context = {
         "aws:SecureTransport": True, "aws:SourceIp": "127.0.0.1", "s3:TlsVersion": 1.3,
         "aws:RequestedRegion": "eu-west-1", "aws:ResourceAccount": _ACCOUNT,
     }  # fmt: skip
 
     def call() -> None:
-        # A request of its own each time, as the front has.
+        # A new request each time, as the front end has.
         request = Request(principal=_ROLE, action=action, resource=resource, context=context)
         decide(request, applied)
 

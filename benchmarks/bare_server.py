@@ -1,7 +1,7 @@
-"""The yardstick: a model behind a bare cheroot, with nothing before it or beside it.
+"""The baseline: a model served by cheroot only.
 
-``python -m benchmarks.bare_server DIRECTORY PORT``: the very handler that the local XGBoost
-container runs, called by the WSGI server.
+``python -m benchmarks.bare_server DIRECTORY PORT``: the handler of the local XGBoost container,
+called by the WSGI server.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from cheroot.wsgi import Server
 
 from sageloop.local_cloud.images.xgboost import serve
 
-_THREADS = 10  # cheroot's own default
+_THREADS = 10  # cheroot's default
 
 
 def main(directory: str, port: str) -> None:
-    """Serve until killed."""
+    """Serve until the process is killed."""
     predict = serve.load(Path(directory))
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -1,4 +1,4 @@
-"""How long the engine needs to deploy this project's own app (settings ``prod``)."""
+"""The duration of a deployment of the project's app (settings ``prod``)."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from scripts.synthesis import synthesise
 
 
 def measure() -> list[Figure]:
-    """Execution to final state, summed over the stacks; nothing of any client's polling."""
+    """From execution to final state, summed over the stacks, without a client's polling."""
     with tempfile.TemporaryDirectory() as folder, LocalCloud.start(warm=True) as cloud:
         synthesise("prod", Path(folder)).check_returncode()
         deploy_assembly(cloud, Path(folder))
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        asked = urllib.request.Request(  # noqa: S310 - an address on loopback
+        request = urllib.request.Request(  # noqa: S310 - an address on loopback
             f"{cloud.endpoint_url}/_sageloop/cfn-durations",
             headers={"Authorization": f"Bearer {cloud.access.admin_token}"},
         )
-        with opener.open(asked) as answer:
+        with opener.open(request) as answer:
             durations = json.loads(answer.read())["durations"]
     total = sum(d["seconds"] for d in durations)
     return [

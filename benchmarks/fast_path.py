@@ -1,4 +1,4 @@
-"""What the fast path of InvokeEndpoint saves: ``python -m benchmarks.fast_path``.
+"""The CPU time that the fast path of InvokeEndpoint saves: ``python -m benchmarks.fast_path``.
 
 Prints the CPU time of the cloud's process per invocation: as it is, without connections that read
 a request in one piece (``core/invocation_connection.py``), and without the parameter table
@@ -33,7 +33,7 @@ _WARM, _COUNTED = 100, 1000
 
 
 def main() -> None:
-    """Measure every way and print a line for each."""
+    """Measure every variant and print a line for each."""
     parser = argparse.ArgumentParser(prog="benchmarks.fast_path", description=__doc__)
     parser.add_argument("--serve", choices=_WAYS, help=argparse.SUPPRESS)
     way = parser.parse_args().serve
@@ -84,7 +84,7 @@ def _serve(way: str) -> None:
 
 
 def _regular_path(environ: dict[str, Any]) -> None:
-    """Replace the front's fast path: it accepts no request."""
+    """Replace the fast path of the front end: it accepts no request."""
     del environ
 
 

@@ -1,4 +1,4 @@
-"""What a figure is: a measured number, its yardstick, and the bound it is held to."""
+"""A figure: a measured number with its baseline and bound."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One measurement. ``bound`` is a text; ``holds`` says whether the number keeps it."""
+    """One measurement. ``bound`` is a text; ``holds`` whether the number is within it."""
 
     name: str
     value: float
@@ -22,7 +22,7 @@ class Figure:
     yardstick_name: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """The figure as plain data, with its ratio to the yardstick."""
+        """The figure as plain data, with its ratio to the baseline."""
         ratio = self.value / self.yardstick if self.yardstick else None
         return asdict(self) | {"ratio": ratio}
 
@@ -49,7 +49,7 @@ def calls_a_second(call: Callable[[], Any], *, count: int = 300, rounds: int = 3
 def rates_in_turn(
     one: Callable[[], Any], other: Callable[[], Any], *, count: int = 150, rounds: int = 5
 ) -> tuple[float, float]:
-    """Median rates of two calls, made in turn so that a machine's drift meets both."""
+    """Median rates of two calls, measured alternately to share any drift of the machine."""
     pairs = [
         (calls_a_second(one, count=count, rounds=1), calls_a_second(other, count=count, rounds=1))
         for _ in range(rounds)

@@ -1,7 +1,7 @@
-"""Requests at full speed over kept connections: ``python -m benchmarks.load SPECIFICATION``.
+"""Closed-loop load over persistent connections: ``python -m benchmarks.load SPECIFICATION``.
 
-A process of its own, so that what it costs is not the measured server's. One thread, one
-selector, every connection with one request under way: a closed loop. Prints JSON.
+It runs in its own process, so that its cost is not the server's. One thread and one selector;
+each connection has one request in flight. Prints JSON.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _READ = 65_536
-_PATIENCE = 60.0
+_TIMEOUT = 60.0
 _MOST_ANSWERS = 64
 _END = b"\r\n\r\n"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What is sent where: ``requests`` in all over ``connections``, after ``warm_up`` others.
+    """The requests to send: ``requests`` over ``connections``, after ``warm_up`` others.
 
-    ``body_headers`` are further headers, such as signatures, one set for each body.
+    ``body_headers`` are additional headers, such as signatures, one set for each body.
     """
 
     port: int
@@ -39,7 +39,7 @@ class Load:
     body_headers: list[dict[str, str]] = field(default_factory=list)
 
     def messages(self) -> list[bytes]:
-        """The requests as they go over the wire."""
+        """The requests as bytes."""
         more = self.body_headers or [{}] * len(self.bodies)
         return [
             self._message(body.encode(), own) for body, own in zip(self.bodies, more, strict=True)
@@ -53,7 +53,7 @@ class Load:
 
 
 class _Connection:
-    """One connection and the request that is under way on it."""
+    """One connection with its request in flight."""
 
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port))
@@ -67,7 +67,7 @@ class _Connection:
         self.socket.sendall(message)
 
     def answered(self) -> tuple[int, bytes] | None:
-        """Status and body, once all of the answer is there. Raises ``OSError`` if it broke."""
+        """Status and body of a complete response. Raises ``OSError`` for a broken connection."""
         part = self.socket.recv(_READ)
         if not part:
             raise ConnectionResetError("the server closed the connection")
@@ -83,31 +83,31 @@ class _Connection:
         return int(self._read[9:12]), bytes(self._read[head + 4 : head + 4 + length])
 
 
-class _Told:
-    """What came of the requests that are measured."""
+class _Results:
+    """The results of the measured requests."""
 
     def __init__(self, load: Load) -> None:
         self._load = load
-        self._done = 0
+        self._completed = 0
         self._began = time.perf_counter()
         self._latencies: list[float] = []
         self._statuses: Counter[int] = Counter()
         self._answers: Counter[str] = Counter()
 
     def note(self, seconds: float, status: int, body: bytes) -> bool:
-        """Note an answer; whether there are more to come."""
-        self._done += 1
-        if self._done == self._load.warm_up:
+        """Record a response; returns whether more are expected."""
+        self._completed += 1
+        if self._completed == self._load.warm_up:
             self._began = time.perf_counter()
-        elif self._done > self._load.warm_up:
+        elif self._completed > self._load.warm_up:
             self._latencies.append(seconds)
             self._statuses[status] += 1
             if status != 200 and len(self._answers) < _MOST_ANSWERS:
                 self._answers[body.decode(errors="replace")[:200]] += 1
-        return self._done < self._load.warm_up + self._load.requests
+        return self._completed < self._load.warm_up + self._load.requests
 
     def figures(self) -> dict[str, Any]:
-        """Requests a second, milliseconds, statuses, and what was answered instead of 200."""
+        """Requests per second, milliseconds, statuses, and responses other than 200."""
         took = time.perf_counter() - self._began
         ordered = sorted(self._latencies)
         return {
@@ -120,8 +120,8 @@ class _Told:
 
 
 def run(load: Load) -> dict[str, Any]:
-    """Send all and tell of it. Raises ``OSError`` if a connection breaks."""
-    told, waiting = _Told(load), selectors.DefaultSelector()
+    """Send all requests; returns the figures. Raises ``OSError`` for a broken connection."""
+    results, waiting = _Results(load), selectors.DefaultSelector()
     left = iter(itertools.islice(itertools.cycle(load.messages()), load.warm_up + load.requests))
     for message in itertools.islice(left, load.connections):
         connection = _Connection(load.port)
@@ -129,14 +129,14 @@ def run(load: Load) -> dict[str, Any]:
         connection.send(message)
     more = True
     while more:
-        for key, _ in waiting.select(_PATIENCE):
+        for key, _ in waiting.select(_TIMEOUT):
             connection = key.data
             answer = connection.answered()
             if answer is not None:
-                more = told.note(time.perf_counter() - connection.began, *answer)
+                more = results.note(time.perf_counter() - connection.began, *answer)
                 if (following := next(left, None)) is not None:
                     connection.send(following)
-    return told.figures()
+    return results.figures()
 
 
 if __name__ == "__main__":

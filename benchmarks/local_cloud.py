@@ -1,4 +1,4 @@
-"""Start-up, memory, rate of calls, warm functions: the local cloud beside its yardsticks."""
+"""Start-up, memory, call rates and warm functions of the local cloud with their baselines."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _EVENT = {"numbers": list(range(100))}
 
 
 def measure() -> list[Figure]:
-    """All figures of the local cloud; both servers run, and are called in turn."""
+    """All figures of the local cloud; both servers run, and are called alternately."""
     with started(moto_server) as moto, started(local_cloud) as cloud:
         figures = _start(cloud, moto.seconds_to_answer)
         theirs, ours = _moto_calls(moto), _moto_calls(cloud)
@@ -48,7 +48,7 @@ def measure() -> list[Figure]:
 def _start(cloud: Running, moto_seconds: float) -> list[Figure]:
     memory, ready = cloud.megabytes(), cloud.seconds_to_answer
     return [
-        Figure(name="ready to answer", value=ready, unit="s", bound="<= 2 s", holds=ready <= 2,
+        Figure(name="ready to respond", value=ready, unit="s", bound="<= 2 s", holds=ready <= 2,
                yardstick=moto_seconds, yardstick_name="moto's server"),
         Figure(name="memory when ready", value=memory, unit="MB", bound="<= 250 MB",
                holds=memory <= 250),
@@ -117,7 +117,7 @@ def _warm_function(server: Running) -> Figure:
     )  # fmt: skip
     payload = json.dumps(_EVENT).encode()
     scope: dict[str, Any] = {}
-    exec(compile(_HANDLER, "index.py", "exec"), scope)  # noqa: S102 - the yardstick
+    exec(compile(_HANDLER, "index.py", "exec"), scope)  # noqa: S102 - the baseline
     plain = milliseconds(lambda: scope["handler"](json.loads(payload), None))
 
     def invoke() -> bytes:

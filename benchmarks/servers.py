@@ -1,4 +1,4 @@
-"""The two servers that are compared: the local cloud and moto's own."""
+"""The two servers that are compared: the local cloud and moto's."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from sageloop.local_cloud.access.cloud_access import CloudAccess
 from sageloop.local_cloud.access.signing import signed_headers
 from sageloop.local_cloud.core.ports import free_port
 
-# One pair for both servers: moto takes any, the local cloud those that it is started with.
+# One pair for both servers: moto accepts any, the local cloud those of its start command.
 _KEY, _SECRET = "LKIABENCHMARKSERVERS", "benchmark"
 
 
 @dataclass(frozen=True)
 class Running:
-    """A server that answers, the seconds it needed, and its process."""
+    """A running server, its start time in seconds, and its process."""
 
     endpoint_url: str
     seconds_to_answer: float
     process: psutil.Process
 
     def client(self, service: str) -> Any:
-        """A boto3 client of it."""
+        """A boto3 client of the server."""
         return boto3.client(
             service, endpoint_url=self.endpoint_url, region_name="us-east-1",
             aws_access_key_id=_KEY, aws_secret_access_key=_SECRET,
@@ -47,7 +47,7 @@ class Running:
 
 @contextmanager
 def started(command: Callable[[int], list[str]]) -> Iterator[Running]:
-    """Start a server on a free port and wait until STS answers."""
+    """Start a server on a free port and wait until STS responds."""
     port = free_port()
     began = time.perf_counter()
     url = f"http://127.0.0.1:{port}"
@@ -72,7 +72,7 @@ def local_cloud(port: int) -> list[str]:
 
 
 def moto_server(port: int) -> list[str]:
-    """The command of moto's own server."""
+    """The command of moto's server."""
     return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
 
 
@@ -95,4 +95,4 @@ def _wait_for(url: str) -> None:
             time.sleep(0.02)
         else:
             return
-    raise TimeoutError(f"no answer from {url} within a minute")
+    raise TimeoutError(f"no response from {url} within a minute")

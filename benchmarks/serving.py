@@ -1,4 +1,4 @@
-"""What an endpoint costs beside a bare server, and what rollouts and kills cost its callers."""
+"""The cost of an endpoint beside a bare server, and of rollouts and kills for its callers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from sageloop.waiting import until
 _ROOT = Path(__file__).resolve().parents[1]
 _IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
 _ROUNDS, _REQUESTS, _CONNECTIONS = 5, 4000, 64
-_FEW = 16  # connections where it is failures that are counted
+_FEW = 16  # connections of measurements that count failures
 _KILLED_REQUESTS, _KILLS = 10_000, 10
 _HEADERS = {"Content-Type": "text/csv", "Accept": "text/csv"}
 _HALF = {"Type": "CAPACITY_PERCENT", "Value": 50}
@@ -56,7 +56,7 @@ _POLICIES = {
 
 
 def measure() -> list[Figure]:
-    """Speed beside the bare server, then rollouts and kills under load."""
+    """Throughput beside the bare server, then rollouts and kills under load."""
     with tempfile.TemporaryDirectory() as folder, LocalCloud.start(warm=True) as cloud:
         model = Path(folder)
         rows = _train(model)
@@ -69,14 +69,14 @@ def measure() -> list[Figure]:
 
 
 def _train(folder: Path, number: int = 20_000) -> list[str]:
-    """The flights model: minutes in the air from what the timetable says; rows to ask it for."""
+    """Train the flights model; returns rows for requests."""
     random = np.random.default_rng(2013)
     columns = ((0, 16), (0, 3), (0, 104), (80, 5000), (5, 24), (0, 7))
     table = np.column_stack([random.integers(low, high, number) for low, high in columns])
     minutes = 20 + table[:, 3] / 8 + random.normal(0, 8, number)
     data = xgboost.DMatrix(table.astype(np.float32), minutes)
-    asked = {"max_depth": 7, "eta": 0.2, "objective": "reg:squarederror", "nthread": 2}
-    booster = xgboost.train(asked, data, 120)
+    hyperparameters = {"max_depth": 7, "eta": 0.2, "objective": "reg:squarederror", "nthread": 2}
+    booster = xgboost.train(hyperparameters, data, 120)
     (folder / "xgboost-model").write_bytes(booster.save_raw("ubj"))
     return [",".join(map(str, row)) for row in table[:200]]
 
@@ -100,12 +100,12 @@ def _listens(port: int) -> bool:
 
 
 def _send(load: Load) -> dict[str, Any]:
-    done = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-m", "benchmarks.load"], input=json.dumps(asdict(load)), text=True,
         stdout=subprocess.PIPE, cwd=_ROOT, check=True,
     )  # fmt: skip
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    figures: dict[str, Any] = json.loads(ended.stdout)
+    return figures
 
 
 class _Endpoint:
@@ -132,12 +132,12 @@ class _Endpoint:
         cloud.settle(120)
 
     def speed(self, bare_port: int) -> list[Figure]:
-        """Requests a second and latency, in turn with the bare server."""
+        """Throughput and latency, alternately with the bare server."""
         theirs = self._load(bare_port, "/invocations", _HEADERS)
         pairs = [(_send(theirs), _send(self._load())) for _ in range(_ROUNDS)]
         bare, ours = [a for a, _ in pairs], [b for _, b in pairs]
-        if any(set(told["statuses"]) != {"200"} for told in (*bare, *ours)):
-            raise RuntimeError(f"not every request was answered: {pairs[-1]}")
+        if any(set(figures["statuses"]) != {"200"} for figures in (*bare, *ours)):
+            raise RuntimeError(f"some requests have no response: {pairs[-1]}")
         rate, p50, p99 = (_medians(bare, ours, name) for name in ("rate", "p50", "p99"))
         named = f"InvokeEndpoint, {_CONNECTIONS} connections"
         return [
@@ -151,7 +151,7 @@ class _Endpoint:
         ]  # fmt: skip
 
     def rollout(self, kind: str) -> Figure:
-        """Requests that fail while another configuration is deployed."""
+        """The number of failed requests during the deployment of another configuration."""
         config = self._config(2)
 
         def deploy() -> None:
@@ -161,13 +161,13 @@ class _Endpoint:
             )  # fmt: skip
             until("the rollout", self._baked, seconds=120)
 
-        told = self._meanwhile(deploy)
+        statuses = self._meanwhile(deploy)
         if self._described()["EndpointConfigName"] != config:
-            raise RuntimeError(f"the {kind} rollout went back: {self._described()}")
-        return _failures(f"{kind} rollout under load", told)
+            raise RuntimeError(f"the {kind} rollout was rolled back: {self._described()}")
+        return _failures(f"{kind} rollout under load", statuses)
 
     def scale_in(self) -> Figure:
-        """Requests that fail while an endpoint goes from three instances to one, and back."""
+        """The number of failed requests while an endpoint scales from 3 instances to 1 and back."""
 
         def scale() -> None:
             for count in (3, 1, 2):
@@ -176,14 +176,14 @@ class _Endpoint:
         return _failures("scale-out and scale-in under load", self._meanwhile(scale))
 
     def kills(self) -> Figure:
-        """Requests that are lost when workers are killed: at most those they held."""
+        """The number of lost requests when workers are killed: at most those in flight."""
         killed = 0
         load = self._load(connections=_FEW, requests=_KILLED_REQUESTS)
         ended = threading.Event()
-        told: list[dict[str, Any]] = []
+        results: list[dict[str, Any]] = []
 
         def send() -> None:
-            told.append(_send(load))
+            results.append(_send(load))
             ended.set()
 
         sender = threading.Thread(target=send)
@@ -194,7 +194,7 @@ class _Endpoint:
                 os.kill(workers[killed % 2], signal.SIGKILL)
                 killed += 1
         sender.join()
-        statuses = Counter(told[0]["statuses"])
+        statuses = Counter(results[0]["statuses"])
         lost = _KILLED_REQUESTS - statuses["200"]
         held = killed * _FEW
         return Figure(
@@ -212,7 +212,7 @@ class _Endpoint:
         until("the instances", self._rests, seconds=60)
 
     def _meanwhile(self, work: Callable[[], None]) -> Counter[str]:
-        """Statuses of the requests that are sent as long as something is done."""
+        """Statuses of the requests that are sent while ``work`` runs."""
         statuses: Counter[str] = Counter()
         ended = threading.Event()
 
@@ -223,7 +223,7 @@ class _Endpoint:
         sender = threading.Thread(target=send)
         sender.start()
         try:
-            time.sleep(0.5)  # the load is to be there before the change
+            time.sleep(0.5)  # the load must precede the change
             work()
         finally:
             ended.set()
@@ -241,8 +241,8 @@ class _Endpoint:
         return bool(self._described()["EndpointStatus"] == "InService")
 
     def _described(self) -> dict[str, Any]:
-        found: dict[str, Any] = self._sagemaker.describe_endpoint(EndpointName="flights")
-        return found
+        described: dict[str, Any] = self._sagemaker.describe_endpoint(EndpointName="flights")
+        return described
 
     def _workers(self) -> list[int]:
         running = self._cloud.health()["processes"]
@@ -273,7 +273,7 @@ class _Endpoint:
         )  # fmt: skip
 
     def _signatures(self, path: str) -> list[dict[str, str]]:
-        # Anew for each load: a signature holds for a quarter of an hour.
+        # New for each load: a signature is valid for 15 minutes.
         url = self._cloud.endpoint_url + path
         return [
             signed_headers(
@@ -287,7 +287,7 @@ class _Endpoint:
 def _medians(
     bare: list[dict[str, Any]], ours: list[dict[str, Any]], name: str
 ) -> tuple[float, float]:
-    return median(told[name] for told in bare), median(told[name] for told in ours)
+    return median(figures[name] for figures in bare), median(figures[name] for figures in ours)
 
 
 def _failures(name: str, statuses: Counter[str]) -> Figure:

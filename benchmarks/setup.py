@@ -1,4 +1,4 @@
-"""What setting up costs: seconds and megabytes, from a clone of the checkout in a new folder."""
+"""The cost of the set-up: seconds and megabytes, from a clone in a new folder."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _MOST_SECONDS, _MOST_MEGABYTES = 60, 900
 
 
 def measure() -> list[Figure]:
-    """``make setup-demo``, then what ``make setup`` adds for tests and checks.
+    """Measure ``make setup-demo``, then the additional cost of ``make setup``.
 
-    The clone holds what is committed. Nothing is cleared from the caches of pip and npm.
+    The clone contains committed files. The caches of pip and npm are not cleared.
     """
     with tempfile.TemporaryDirectory(prefix="sageloop-setup-") as name:
         clone = Path(name) / "clone"
@@ -34,7 +34,7 @@ def measure() -> list[Figure]:
 
 
 def _made(clone: Path, target: str) -> float:
-    # This environment's own tools must not serve in place of what is set up.
+    # The tools of this environment must not replace those that are set up.
     clean = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "MAKEFLAGS")}
     command = ["make", "--silent", target]
     return seconds(
@@ -43,7 +43,7 @@ def _made(clone: Path, target: str) -> float:
 
 
 def _megabytes(clone: Path) -> float:
-    """Disk that the environments take, in millions of bytes."""
+    """Disk usage of the environments, in millions of bytes."""
     listing = subprocess.run(
         ["du", "--summarize", "--total", "--block-size=1", ".venv", "node_modules"],
         cwd=clone, check=True, stdout=subprocess.PIPE, text=True,

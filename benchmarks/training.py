@@ -1,4 +1,4 @@
-"""What running a job costs beside the user's own program: start-up, trials, channels."""
+"""The cost of a job beside the user's program: start-up, trials, channels."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ print(f"first={first:.6f}", f"read={time.perf_counter() - began:.6f}", f"size={s
 
 
 def measure() -> list[Figure]:
-    """Each figure beside what it would be without us."""
+    """Each figure beside its value without the local cloud."""
     with tempfile.TemporaryDirectory() as folder:
         with LocalCloud.start(warm=True) as cloud:
             bench = _Bench(cloud, Path(folder))
-            found = [bench.overhead(), bench.tuning("isolated scripts"), *bench.channels()]
-        return [*found, _own_image(Path(folder))]
+            figures = [bench.overhead(), bench.tuning("isolated scripts"), *bench.channels()]
+        return [*figures, _own_image(Path(folder))]
 
 
 def _own_image(folder: Path) -> Figure:
-    """The trials again as an image of one's own: the search's cost without the toolkit's."""
+    """The trials with a custom image: the cost of tuning without the toolkit."""
     server = LocalCloudServer(CloudConfig())
     server.start()
     try:
@@ -63,7 +63,7 @@ def _own_image(folder: Path) -> Figure:
         program = folder / "second.py"
         program.write_text(_SECOND.format(bare=bench.bare))
         images.register(_OWN, training=[sys.executable, str(program)])
-        return bench.tuning("an image of one's own", image=_OWN)
+        return bench.tuning("a custom image", image=_OWN)
     finally:
         images.unregister(_OWN)
         server.stop()
@@ -83,21 +83,21 @@ class _Bench:
         self.bare = self._bare_seconds()
 
     def overhead(self, rounds: int = 7) -> Figure:
-        """A job's wall time over its script's, once everything has been loaded."""
+        """A job's wall time minus its script's, after all imports are cached."""
         self._source("brief", _BRIEF)
         self._job("brief", "warm-up")
         jobs = [seconds(lambda n=n: self._job("brief", f"job-{n}")) for n in range(rounds)]  # type: ignore[misc]
         over = median(jobs) - self.bare
         return Figure(name="training job over its bare script", value=over, unit="s",
                       bound="<= 0.5 s", holds=over <= 0.5, yardstick=self.bare,
-                      yardstick_name="the script alone, s")  # fmt: skip
+                      yardstick_name="the script only, s")  # fmt: skip
 
     def tuning(self, what: str, *, image: str = _IMAGE) -> Figure:
-        """32 trials of a second, two at a time; the bound is for the search without a toolkit."""
+        """32 trials of a second, two in parallel; the bound is for tuning without a toolkit."""
         self._source("second", _SECOND.format(bare=self.bare))
         definition = self._request("second", "")
         definition["AlgorithmSpecification"]["TrainingImage"] = image
-        if image == _OWN:  # neither code to bring nor a network of its own to make
+        if image == _OWN:  # no code to fetch and no network namespace to create
             del definition["InputDataConfig"], definition["EnableNetworkIsolation"]
         del definition["TrainingJobName"]
         static = definition.pop("HyperParameters")
@@ -105,7 +105,7 @@ class _Bench:
             {"Name": "loss", "Regex": "loss=([0-9.]+)"}
         ]
         ranges = [{"Name": "x", "MinValue": "0", "MaxValue": "1"}]
-        asked = {
+        request = {
             "HyperParameterTuningJobName": "bench-tuning",
             "HyperParameterTuningJobConfig": {
                 "Strategy": "Random", "RandomSeed": 1,
@@ -117,22 +117,22 @@ class _Bench:
             "TrainingJobDefinition": {**definition, "StaticHyperParameters": static},
         }  # fmt: skip
         began = time.perf_counter()
-        self._sagemaker.create_hyper_parameter_tuning_job(**asked)
+        self._sagemaker.create_hyper_parameter_tuning_job(**request)
         self._cloud.settle(120)
         took = time.perf_counter() - began
-        told = self._sagemaker.describe_hyper_parameter_tuning_job(
+        described = self._sagemaker.describe_hyper_parameter_tuning_job(
             HyperParameterTuningJobName="bench-tuning"
         )
-        done = told["TrainingJobStatusCounters"]["Completed"]
+        completed = described["TrainingJobStatusCounters"]["Completed"]
         ideal = _TRIALS / _PARALLEL
         bound = 1.15 if image == _OWN else 1.5
-        return Figure(name=f"{done} trials of 1 s, {_PARALLEL} at a time: {what}", value=took,
+        return Figure(name=f"{completed} trials of 1 s, {_PARALLEL} at a time: {what}", value=took,
                       unit="s", bound=f"<= {bound} x ideal", yardstick=ideal,
-                      holds=done == _TRIALS and took <= bound * ideal,
+                      holds=completed == _TRIALS and took <= bound * ideal,
                       yardstick_name="ideal, s")  # fmt: skip
 
     def channels(self) -> list[Figure]:
-        """A gigabyte as File (download and read) and as FastFile (first byte, then all)."""
+        """A gigabyte in File mode (download and read) and FastFile mode (first byte, then all)."""
         self._source("read", _READ)
         part = bytes(_GIGABYTE // _OBJECTS)
         for number in range(_OBJECTS):
@@ -156,11 +156,11 @@ class _Bench:
         data = [_channel("code", "read"), _channel("train", "data") | {"InputMode": mode}]
         name = f"channel-{mode.lower()}"
         metrics = [{"Name": n, "Regex": f"{n}=([0-9.]+)"} for n in ("first", "read", "size")]
-        told = self._job("read", name, InputDataConfig=data, metrics=metrics)
-        values = {m["MetricName"]: float(m["Value"]) for m in told["FinalMetricDataList"]}
+        described = self._job("read", name, InputDataConfig=data, metrics=metrics)
+        values = {m["MetricName"]: float(m["Value"]) for m in described["FinalMetricDataList"]}
         if values["size"] != _GIGABYTE:
             raise RuntimeError(f"{name} read {values['size']} of {_GIGABYTE} bytes")
-        steps = {s["Status"]: s for s in told["SecondaryStatusTransitions"]}
+        steps = {s["Status"]: s for s in described["SecondaryStatusTransitions"]}
         down = steps["Downloading"]
         return values | {"Downloading": (down["EndTime"] - down["StartTime"]).total_seconds()}
 
@@ -172,10 +172,10 @@ class _Bench:
             request["AlgorithmSpecification"]["MetricDefinitions"] = metrics
         self._sagemaker.create_training_job(**request)
         self._cloud.settle(120)
-        told: dict[str, Any] = self._sagemaker.describe_training_job(TrainingJobName=name)
-        if told["TrainingJobStatus"] != "Completed":
-            raise RuntimeError(f"{name}: {told.get('FailureReason')}")
-        return told
+        described: dict[str, Any] = self._sagemaker.describe_training_job(TrainingJobName=name)
+        if described["TrainingJobStatus"] != "Completed":
+            raise RuntimeError(f"{name}: {described.get('FailureReason')}")
+        return described
 
     def _request(self, source: str, name: str) -> dict[str, Any]:
         return {
@@ -208,11 +208,11 @@ class _Bench:
         script = self._folder / "brief.py"
         script.write_text(_BRIEF)
 
-        def alone() -> None:
+        def run_script() -> None:
             subprocess.run([sys.executable, str(script)], check=True, capture_output=True)
 
-        alone()
-        return median(seconds(alone) for _ in range(rounds))
+        run_script()
+        return median(seconds(run_script) for _ in range(rounds))
 
 
 def _channel(name: str, prefix: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The AWS account that a boto3 session reaches: who calls, in which account and region."""
+"""The AWS account of a boto3 session: caller, account and region."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _DUAL_STACK_SUFFIX = "api.aws"
 
 
 class NoAccountError(RuntimeError):
-    """A session reaches no AWS account; the text says what is missing."""
+    """A session cannot reach an AWS account; the message has the missing setting."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """An AWS account as STS names it.
+    """An AWS account and the caller, from STS.
 
     Attributes:
         number: The account id, twelve digits.
         caller: ARN of the user or role whose credentials are used.
         region: The region that clients of the session use.
-        profile: The profile that the credentials come from; None for environment variables.
-        endpoints: Endpoints outside AWS's domains that the configuration names, by service.
+        profile: The profile of the credentials; None for environment variables.
+        endpoints: Endpoints outside AWS's domains in the configuration, by service.
 
     """
 
@@ -37,7 +37,7 @@ class Account:
     endpoints: Mapping[str, str]
 
     def lines(self) -> list[str]:
-        """The account in a few lines, as a command shows it before it acts."""
+        """The account as lines for the confirmation of a command."""
         profile = "" if self.profile is None else f"  profile {self.profile}"
         elsewhere = [f"{service} at {url}" for service, url in sorted(self.endpoints.items())]
         return [
@@ -51,26 +51,26 @@ def account_of(
     session: Any, *, variables: Mapping[str, str], client: Callable[[str], Any] | None = None,
     services: Iterable[str] = ("sts",),
 ) -> Account:  # fmt: skip
-    """Ask STS which account a session reaches, after everything that needs no request.
+    """Identify a session's account with STS, after all checks that need no request.
 
     Args:
         session: The boto3 session.
         variables: Environment variables of the process.
-        client: Makes the client of a service; the session's own method by default.
-        services: Services that are going to be used; their endpoints are compared with AWS's.
+        client: Creates the client of a service; the session's method by default.
+        services: Services that the command will use; their endpoints are compared with AWS's.
 
     Raises:
         NoAccountError: If an environment variable redirects the session, or it has no region
-            or no credentials.
+        or no credentials.
 
     """
     redirected = sorted(name for name in variables if name.startswith(_ENDPOINT_PREFIX))
     if redirected:
-        raise NoAccountError(f"{', '.join(redirected)} is set, so this would not reach AWS")
+        raise NoAccountError(f"{', '.join(redirected)} is set, so requests would not reach AWS")
     if session.region_name is None:
-        raise NoAccountError("there is no region: set AWS_REGION, or one in the profile")
+        raise NoAccountError("no region is set: set AWS_REGION, or a region in the profile")
     if session.get_credentials() is None:
-        raise NoAccountError("there are no AWS credentials: set AWS_PROFILE, or sign in")
+        raise NoAccountError("no AWS credentials are available: set AWS_PROFILE, or sign in")
     made = session.client if client is None else client
     caller = made("sts").get_caller_identity()
     return Account(
@@ -83,7 +83,7 @@ def account_of(
 
 
 def _profile_of(session: Any) -> str | None:
-    """The profile in use, unless credentials of the environment come before it."""
+    """The profile in use, unless environment credentials take precedence."""
     method = getattr(session.get_credentials(), "method", None)
     return None if method == "env" else str(session.profile_name)
 

@@ -1,4 +1,4 @@
-"""The environment in which commands meet the local cloud, and never a real account."""
+"""Environment variables with which commands reach the local cloud and never an account."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-# Keys of nobody: neither a local cloud nor AWS has issued them.
+# Keys that neither a local cloud nor AWS has issued.
 NO_ACCESS_KEY, NO_SECRET_KEY = "LKIANOBODY0000000000", "none"
-# Names the file that holds the access of a local cloud (see ``CloudAccess``).
+# The variable with the path of a cloud's access file (see ``CloudAccess``).
 ACCESS_FILE_VARIABLE = "SAGELOOP_LOCAL_CLOUD"
 _DROPPED_PREFIXES = ("AWS_", "CDK_", "BOTO")
 _DROPPED = frozenset(
@@ -22,11 +22,11 @@ _DROPPED = frozenset(
      "PYTHONDONTWRITEBYTECODE", "PYTHONPATH", ACCESS_FILE_VARIABLE)
 )  # fmt: skip
 
-# Defaults of the SageMaker Python SDK: a bucket of the local cloud's, and no telemetry.
+# Defaults of the SageMaker Python SDK: a bucket of the local cloud, and no telemetry.
 SDK_DEFAULTS_VARIABLE = "SAGEMAKER_ADMIN_CONFIG_OVERRIDE"
 _SDK_DEFAULTS = Path(__file__).resolve().with_name("local_cloud") / "sagemaker_sdk.yaml"
 
-# Files that hold accounts point at nothing; nothing is asked of an instance or by a proxy.
+# Empty configuration files; no instance metadata and no proxy.
 _BLIND = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
@@ -38,15 +38,15 @@ _BLIND = {
 
 
 class NotLoopbackError(ValueError):
-    """An endpoint that is not on this machine was about to be used."""
+    """An endpoint is not on this machine."""
 
 
 def require_loopback(endpoint_url: str) -> str:
-    """Give the URL back if its host is this machine; raise :class:`NotLoopbackError` if not."""
+    """Return the URL if its host is this machine; raise :class:`NotLoopbackError` otherwise."""
     try:
         parts = urlsplit(endpoint_url)
         host, _ = parts.hostname, parts.port
-    except ValueError:  # malformed brackets, or a port that is not one
+    except ValueError:  # malformed brackets, or an invalid port
         host = None
     if host not in LOOPBACK:
         raise NotLoopbackError(
@@ -59,12 +59,12 @@ def local_environment(
     endpoint_url: str, *, region: str, access_key_id: str = NO_ACCESS_KEY,
     secret_access_key: str = NO_SECRET_KEY, inherited: Mapping[str, str] | None = None,
 ) -> dict[str, str]:  # fmt: skip
-    """Variables for a command that is to reach the local cloud and nothing else.
+    """Variables for a command that must reach the local cloud and nothing else.
 
     The keys are those that the cloud issued to its user (``CloudAccess.environment`` passes
-    them); by default keys that nobody has issued, with which no cloud does anything.
-    Every inherited ``AWS_*`` and ``CDK_*`` variable and every proxy is dropped; configuration
-    and credential files point at nothing; instance metadata, telemetry and notices are off.
+    them); by default they are invalid in every cloud. Every inherited ``AWS_*``, ``CDK_*`` and
+    proxy variable is dropped; configuration and credentials files are empty; instance
+    metadata, telemetry and notices are off.
     """
     require_loopback(endpoint_url)
     source = os.environ if inherited is None else inherited
@@ -86,16 +86,16 @@ def local_environment(
 
 
 def forget_accounts() -> None:
-    """Make this very process blind to its user's accounts, profiles and proxies."""
+    """Remove all access of this process to its user's accounts, profiles and proxies."""
     for name in [n for n in os.environ if _is_dropped(n)]:
         del os.environ[name]
     os.environ |= _BLIND
 
 
 def blind_session() -> Any:
-    """A botocore session that looks for no account: no profile, no file, no variable.
+    """A botocore session without account: no profile, no file, no variable.
 
-    ``AWS_PROFILE`` alone makes an ordinary session fail where the profile's file is not read.
+    A set ``AWS_PROFILE`` makes a default session fail if the profile's file is not read.
     """
     import botocore.session
 
@@ -111,10 +111,10 @@ def blind_session() -> Any:
 
 
 def blind_client(service: str, **options: Any) -> Any:
-    """A boto3 client of a session that looks for no account; ``options`` as for boto3's client.
+    """A boto3 client of a session without account; ``options`` as for boto3's client.
 
-    All of a process come from one session: each session would read the service models anew, which
-    takes 0.1 to 0.5 s of CPU time a client.
+    All clients of a process share one session: each session reads the service models again, which
+    takes 0.1 to 0.5 s of CPU time per client.
     """
     with _creating_clients:  # boto3: sessions may not be used by several threads at a time
         return _shared_session().client(service, **options)
@@ -135,7 +135,7 @@ def _is_dropped(name: str) -> bool:
 
 
 def tool_path(path: str) -> str:
-    """``PATH`` with this Python's own tools (Node among them) and the pinned CDK CLI first."""
+    """``PATH`` with this Python's tools (Node among them) and the pinned CDK CLI first."""
     root = Path(__file__).resolve().parents[1]
     first = [Path(sys.executable).parent, root / "node_modules" / ".bin"]
     return os.pathsep.join([*(str(p) for p in first), path])

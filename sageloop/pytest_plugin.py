@@ -18,6 +18,9 @@ Ini options:
 - ``local_cloud_region``, ``local_cloud_rate``: the cloud's region (``us-east-1`` by default), and
   its virtual seconds per second (1).
 - ``local_cloud_allow``: resource types, one per line, that may be stored without being executed.
+- ``local_cloud_iam``: what happens to a call that access policies deny: ``enforce``, the default,
+  refuses it as AWS does; ``warn`` carries it out; ``off`` evaluates no policies. The terminal
+  summary lists what was denied, once each.
 - ``local_cloud_cdk_validation``: whether CDK validates templates, in ten seconds of CPU for each
   synthesis; ``false`` by default. An environment variable ``CDK_VALIDATION`` takes precedence.
 - ``sageloop_test_keys``: whether the cloud accepts published test keys (``testing``, ``test``, that
@@ -27,8 +30,8 @@ Ini options:
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -46,6 +49,8 @@ _TEST_KEYS = {
     "AKIAIOSFODNN7EXAMPLE": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
 }
 _ACTIVATION = pytest.StashKey["_Activation"]()
+_DENIALS = pytest.StashKey[dict[str, None]]()
+_DENIALS_OF_WORKER = "sageloop_denials"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -60,6 +65,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(
         "local_cloud_allow", "resource types that may be stored without being executed",
         type="linelist", default=[],
+    )  # fmt: skip
+    parser.addini(
+        "local_cloud_iam", "what happens to calls that policies deny: enforce, warn or off",
+        default="enforce",
     )  # fmt: skip
     parser.addini(
         "local_cloud_cdk_validation", "let CDK validate templates at each synthesis", type="bool",
@@ -88,6 +97,41 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Create the state of this pytest session."""
     config.stash[_ACTIVATION] = _Activation()
+    config.stash[_DENIALS] = {}
+    _check_iam(config.getini("local_cloud_iam"))
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """How the fixture's clouds are configured."""
+    region, iam = config.getini("local_cloud_region"), config.getini("local_cloud_iam")
+    validation = "off" if os.environ.get("CDK_VALIDATION") == "false" else "on"
+    return f"local cloud: region {region}, iam {iam}, CDK validation {validation}"
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Send the denials of a worker of pytest-xdist to the process that reports them."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        denials = session.config.stash[_DENIALS]
+        output[_DENIALS_OF_WORKER] = list(denials)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Receive them from a worker, unless it crashed."""
+    denials = (getattr(node, "workeroutput", None) or {}).get(_DENIALS_OF_WORKER, ())
+    node.config.stash[_DENIALS].update(dict.fromkeys(denials))
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """List what access policies denied, once each."""
+    denials = config.stash[_DENIALS]
+    if denials:
+        terminalreporter.section("denied by access policies")
+        for line in denials:
+            terminalreporter.line(line)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -228,8 +272,29 @@ def local_cloud(request: pytest.FixtureRequest) -> Iterator[CloudUnderTest]:
         region=config.getini("local_cloud_region"), rate=_rate(config),
         allow=config.getini("local_cloud_allow"),
         test_keys=_TEST_KEYS if config.getini("sageloop_test_keys") else None,
+        iam=config.getini("local_cloud_iam"),
     ) as cloud, activation.cloud(_environment_of(cloud, config)):  # fmt: skip
         yield CloudUnderTest(cloud, activation.use)
+        config.stash[_DENIALS].update(dict.fromkeys(_denials_of(cloud)))
+
+
+def _check_iam(mode: str) -> None:
+    if mode == "enforce":
+        return  # nothing is imported for a session without the fixture
+    from sageloop.local_cloud.access.enforcement.mode import access_mode
+
+    try:
+        access_mode(mode)
+    except ValueError as error:
+        raise pytest.UsageError(f"local_cloud_iam: {error}") from error
+
+
+def _denials_of(cloud: LocalCloud) -> Iterable[str]:
+    from sageloop.local_cloud.client import LocalCloudError
+
+    with suppress(LocalCloudError):  # a test may have stopped its cloud
+        return cloud.denials()
+    return ()
 
 
 def _rate(config: pytest.Config) -> float:

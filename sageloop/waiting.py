@@ -1,4 +1,4 @@
-"""Waiting for something that AWS's API tells only when asked."""
+"""Polls for a state that AWS's API does not push."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import TypeVar
 _T = TypeVar("_T")
 
 
-class NotSeenError(RuntimeError):
-    """Something that was to happen was not seen in time."""
+class WaitTimeoutError(RuntimeError):
+    """An expected state was not observed within the time limit."""
 
 
-def until(what: str, seen: Callable[[], _T | None], *, seconds: float) -> _T:
-    """Ask until ``seen`` gives something.
+def until(what: str, observe: Callable[[], _T | None], *, seconds: float) -> _T:
+    """Poll ``observe`` until it returns a value other than None.
 
     Raises:
-        NotSeenError: After so many seconds on the wall's clock.
+        WaitTimeoutError: After so many wall seconds.
 
     """
     deadline = wall.monotonic() + seconds
     while True:
-        value = seen()
+        value = observe()
         if value:
             return value
         if wall.monotonic() > deadline:
-            raise NotSeenError(f"{what}: not seen within {seconds:.0f} s")
+            raise WaitTimeoutError(f"{what}: not observed within {seconds:.0f} s")
         wall.sleep(0.1)

@@ -1,1 +1,1 @@
-"""Commands that make and check what the project generates."""
+"""Commands that generate and check parts of the project."""

@@ -1,4 +1,4 @@
-"""What an assembly's templates and metadata say is accepted instead of mended."""
+"""Reads the suppressed rules of an assembly from its templates and metadata."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _REFERENCE = re.compile(r"<([A-Za-z0-9]+)[.>]")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Acknowledgment:
-    """One rule accepted on one construct.
+    """A rule that is suppressed on one construct.
 
     Attributes:
         stack: Name of the stack.
         path: Path of the construct below its stack; empty for the stack itself.
         rule: Full id of the rule.
-        reason: Why it is accepted.
-        resources: Logical ids that the construct stands for.
+        reason: The reason of the suppression.
+        resources: Logical ids of the construct's resources.
 
     """
 
@@ -37,15 +37,15 @@ class Acknowledgment:
     resources: frozenset[str] = frozenset()
 
     @property
-    def judge(self) -> str:
-        """Name of the judge whose rule it is."""
-        for prefix, name in JUDGES.items():
+    def rule_pack(self) -> str:
+        """Name of the rule pack that has the rule."""
+        for prefix, name in RULE_PACKS.items():
             if self.rule.startswith(prefix):
                 return name
-        raise ValueError(f"rule {self.rule!r} belongs to no judge: {', '.join(JUDGES)}")
+        raise ValueError(f"rule {self.rule!r} belongs to no rule pack: {', '.join(RULE_PACKS)}")
 
 
-JUDGES = {
+RULE_PACKS = {
     "AwsSolutions-": "cdk-nag AwsSolutions",
     "NIST.800.53.R5-": "cdk-nag NIST 800-53 R5",
     "HIPAA.Security-": "cdk-nag HIPAA",
@@ -54,20 +54,20 @@ JUDGES = {
     "SageMaker.": "Security Hub SageMaker.1-25",
     "CloudFormation-Validate::": "CDK's own validation",
 }
-"""Judges by the beginning of their rules' ids."""
+"""Rule packs by the prefix of their rules' ids."""
 
 
 def acknowledgments(folder: Path) -> list[Acknowledgment]:
     """Every acknowledgment of an assembly, in order."""
-    found = []
+    collected = []
     for stack, template in templates_in(folder).items():
         file = folder / f"{stack}.metadata.json"
         metadata = json.loads(file.read_text()) if file.exists() else {}
         paths = _paths(stack, metadata)
-        found += list(_of_constructs(stack, metadata, paths, template))
-        found += list(_of_checkov(stack, template, paths))
-    # Statements added one after another may name the same wildcard again.
-    return sorted(set(found))
+        collected += list(_of_constructs(stack, metadata, paths, template))
+        collected += list(_of_checkov(stack, template, paths))
+    # Statements added one after another may have the same wildcard.
+    return sorted(set(collected))
 
 
 def _paths(stack: str, metadata: Mapping[str, Any]) -> dict[str, str]:
@@ -86,8 +86,8 @@ def _of_constructs(
     for full, entries in metadata.items():
         path = full.removeprefix(f"/{stack}").lstrip("/")
         below = frozenset(
-            logical for there, logical in paths.items()
-            if there == path or there.startswith(f"{path}/")
+            logical for inner, logical in paths.items()
+            if inner == path or inner.startswith(f"{path}/")
         )  # fmt: skip
         for entry in entries:
             for rule, reason in entry["data"].items() if entry["type"] == _RULES else ():
@@ -97,7 +97,7 @@ def _of_constructs(
 
 
 def _is_of_template(rule: str, template: Mapping[str, Any]) -> bool:
-    """False for the second form of a wildcard, by which it is known before exports are made."""
+    """False for the second form of a wildcard, which is used before exports are resolved."""
     named = _REFERENCE.findall(rule)
     return all(name in template["Resources"] for name in named)
 

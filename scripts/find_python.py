@@ -1,6 +1,6 @@
-"""The path of one version of Python on this machine: ``python scripts/find_python.py 3.13``.
+"""The path of a version of Python on this machine: ``python scripts/find_python.py 3.13``.
 
-Looked for on the PATH and below pyenv's root. Any Python runs this file: it needs no package.
+It searches the PATH and pyenv's root. Any Python runs this file: it needs no package.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from pathlib import Path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the path; 1 if there is no such Python, with a line that says so."""
+    """Write the path; returns 1 with an error if there is no such Python."""
     (version,) = sys.argv[1:] if arguments is None else arguments
-    found = find(version)
-    if found is None:
+    path = find(version)
+    if path is None:
         sys.stderr.write(f"python{version} is not on the PATH and not below pyenv's root\n")
         return 1
-    sys.stdout.write(f"{found}\n")
+    sys.stdout.write(f"{path}\n")
     return 0
 
 
 def find(version: str) -> Path | None:
-    """The first interpreter of a version that runs; none if there is none."""
+    """The first interpreter of a version that runs, or None."""
     return next((path for path in _candidates(version) if _runs(path, version)), None)
 
 
@@ -38,7 +38,7 @@ def _candidates(version: str) -> Iterator[Path]:
 
 
 def _runs(path: Path, version: str) -> bool:
-    """Whether it is that Python: a shim of pyenv may stand for none."""
+    """Whether it is that version: a shim of pyenv may have no interpreter."""
     command = [str(path), "-c", "import sys, venv; print('%d.%d' % sys.version_info[:2])"]
     try:
         ended = subprocess.run(command, text=True, capture_output=True, check=False)

@@ -1,8 +1,8 @@
-"""Deploy the app to your own account, look at it, and destroy it: ``python -m scripts.integ``.
+"""Deploys the app to an AWS account, checks it, and destroys it: ``python -m scripts.integ``.
 
-It asks first: the account, the region and what costs money are shown, and the account's number
-must be typed (or stand in ``SAGELOOP_INTEG`` where nobody can type). It refuses to touch stacks
-that are there already. ``--rehearse`` does the same against a local cloud instead.
+The command shows account, region and costs, and requires the account id to be typed (or set in
+``SAGELOOP_INTEG`` where there is no terminal). It refuses existing stacks. ``--rehearse`` uses a
+local cloud instead.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sageloop.cli.running import found_cloud
+from sageloop.cli.running import found_cloud as running_cloud
 from scripts.integ_account import Account, RefusedError, local_account, own_account
 from scripts.integ_run import Run, stack_names
 from stacks import Settings, SettingsError, load_settings
@@ -27,68 +27,73 @@ _REFUSED = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """What was asked for: the settings by name or path, and whether it is a rehearsal."""
+class Options:
+    """The options: settings by name or path, and whether to use a local cloud."""
 
     settings: str
     rehearse: bool
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run it; 0 if all went well, 1 if something failed, 2 if nothing was touched."""
-    asked = _parse(arguments)
+    """Run the command; 0 on success, 1 on failure, 2 if nothing was changed."""
+    options = _parse(arguments)
     try:
-        run = _prepare(asked, os.environ)
+        run = _prepare(options, os.environ)
     except (RefusedError, SettingsError) as refusal:
-        _say(f"{refusal}\nNothing was touched.")
+        _say(f"{refusal}\nNothing was changed.")
         return _REFUSED
     except (BotoCoreError, ClientError) as error:
-        _say(f"AWS cannot be asked: {error}\nNothing was touched.")
+        _say(f"AWS cannot be reached: {error}\nNothing was changed.")
         return _REFUSED
     try:
         return run.deploy_and_destroy(_say)
     except (BotoCoreError, ClientError, RefusedError) as error:
-        _say(f"AWS cannot be asked: {error}\nLook for what is left of {', '.join(run.stacks)}.")
+        _say(
+            f"AWS cannot be reached: {error}\n"
+            f"Check for remaining resources of {', '.join(run.stacks)}."
+        )
         return 1
 
 
-def _parse(arguments: Sequence[str] | None) -> Asked:
+def _parse(arguments: Sequence[str] | None) -> Options:
     parser = argparse.ArgumentParser(prog="integ", description=__doc__)
     parser.add_argument(
         "--settings", default="dev", help="name of a file in settings/, or a path (default: dev)"
     )
     parser.add_argument(
         "--rehearse", action="store_true",
-        help="against the local cloud that AWS_ENDPOINT_URL names, not an account",
+        help="use the local cloud of AWS_ENDPOINT_URL, not an account",
     )  # fmt: skip
-    given = parser.parse_args(arguments)
-    chosen = str(given.settings)
-    if chosen.endswith(".toml"):  # the CDK CLI runs in the checkout, wherever this was called
+    parsed = parser.parse_args(arguments)
+    chosen = str(parsed.settings)
+    if chosen.endswith(".toml"):  # the CDK CLI runs in the checkout, not in the working directory
         chosen = str(Path(chosen).resolve())
-    return Asked(settings=chosen, rehearse=given.rehearse)
+    return Options(settings=chosen, rehearse=parsed.rehearse)
 
 
-def _prepare(asked: Asked, environment: Mapping[str, str]) -> Run:
-    """Everything before the first change: who, where, whether, and whether it can be done."""
-    settings = load_settings(asked.settings)
+def _prepare(options: Options, environment: Mapping[str, str]) -> Run:
+    """Check everything before the first change: account, confirmation, and existing stacks."""
+    settings = load_settings(options.settings)
     promised = environment.get(CONFIRMATION)
     if promised is None and not sys.stdin.isatty():
         raise RefusedError(
-            f"nobody is here to confirm: run it in a terminal, or set {CONFIRMATION}=<account id>"
+            f"confirmation needs a terminal: run it in one, or set {CONFIRMATION}=<account id>"
         )
-    account = local_account(environment) if asked.rehearse else own_account(environment)
-    _say(describe(account, settings, costs(asked.settings)))
-    here = None if asked.rehearse else found_cloud()
-    if here is not None:
-        _say(f"\nA local cloud runs in this folder ({here.endpoint_url}); this is not it.")
+    account = local_account(environment) if options.rehearse else own_account(environment)
+    _say(describe(account, settings, costs(options.settings)))
+    folder_cloud = None if options.rehearse else running_cloud()
+    if folder_cloud is not None:
+        _say(
+            f"\nA local cloud runs in this folder ({folder_cloud.endpoint_url}), which is not used."
+        )
     confirm(account, promised if promised is not None else _typed())
-    run = Run(account, stack_names(settings), settings=asked.settings)
+    run = Run(account, stack_names(settings), settings=options.settings)
     run.check()
     return run
 
 
 def confirm(account: Account, typed: str) -> None:
-    """Compare what was typed with the account's number.
+    """Compare the typed id with the account's.
 
     Raises:
         RefusedError: If they differ.
@@ -99,7 +104,7 @@ def confirm(account: Account, typed: str) -> None:
 
 
 def describe(account: Account, settings: Settings, priced: Sequence[str]) -> str:
-    """Where it would deploy, what, and what that costs."""
+    """The account, the stacks and their costs."""
     lines = [
         f"account  {account.number}",
         f"as       {account.caller}",
@@ -110,22 +115,22 @@ def describe(account: Account, settings: Settings, priced: Sequence[str]) -> str
         "",
         *priced,
         "",
-        "The stacks are destroyed again at the end. Kept by design, and priced until you delete",
+        "The stacks are destroyed at the end. Retained by design, and charged until you delete",
         "them: bucket, access logs, key, state table, flow logs, model registry.",
     ]
     return "\n".join(lines)
 
 
 def costs(settings: str) -> list[str]:
-    """What the head of a settings file says about money; the file is the one place for it."""
+    """The costs in the header of a settings file, which is their only source."""
     path = Path(settings) if settings.endswith(".toml") else _FOLDER / f"{settings}.toml"
     head = [line for line in path.read_text().splitlines() if line.startswith("#")]
-    told = [line.removeprefix("#").removeprefix(" ") for line in head]
-    starts = [i for i, line in enumerate(told) if line.startswith("What costs money")]
+    comments = [line.removeprefix("#").removeprefix(" ") for line in head]
+    starts = [i for i, line in enumerate(comments) if line.startswith("What costs money")]
     if not starts:
-        return [f"{path.name} does not say what it costs."]
-    priced = told[starts[0] : starts[0] + 1]
-    for line in told[starts[0] + 1 :]:
+        return [f"{path.name} does not describe its costs."]
+    priced = comments[starts[0] : starts[0] + 1]
+    for line in comments[starts[0] + 1 :]:
         if not line.startswith(" "):
             break
         priced.append(line)
@@ -134,9 +139,9 @@ def costs(settings: str) -> list[str]:
 
 def _typed() -> str:
     try:
-        return input("\nType the account's number to deploy there: ")
+        return input("\nType the account id to deploy to it: ")
     except (EOFError, KeyboardInterrupt):
-        raise RefusedError("\nnothing was typed") from None
+        raise RefusedError("\nno account id was typed") from None
 
 
 def _say(text: str) -> None:

@@ -1,4 +1,4 @@
-"""The account that ``make integ`` would deploy to, as its user's own credentials name it."""
+"""The account of ``make integ``, from the user's credentials."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LOCAL_REGION = "us-east-1"
 
 
 class RefusedError(RuntimeError):
-    """It was not begun; the text says why."""
+    """The command refuses to start; the message has the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Account:
 
 
 def own_account(environment: Mapping[str, str]) -> Account:
-    """The account of the user's own credentials.
+    """The account of the user's credentials.
 
     Raises:
         RefusedError: If there are no credentials, no region, or a variable sets an endpoint.
@@ -44,31 +44,31 @@ def own_account(environment: Mapping[str, str]) -> Account:
     """
     session = boto3.session.Session()
     try:
-        found = account_of(session, variables=environment)
+        account = account_of(session, variables=environment)
     except NoAccountError as error:
         raise RefusedError(f"{error} (--rehearse uses a local cloud instead)") from error
     return Account(
-        number=found.number,
-        caller=found.caller,
-        region=found.region,
-        profile=found.profile,
-        endpoints=found.endpoints,
+        number=account.number,
+        caller=account.caller,
+        region=account.region,
+        profile=account.profile,
+        endpoints=account.endpoints,
         client=session.client,
         environment=lambda: _of_session(session, environment),
     )
 
 
 def local_account(environment: Mapping[str, str]) -> Account:
-    """The local cloud that ``AWS_ENDPOINT_URL`` names.
+    """The local cloud of ``AWS_ENDPOINT_URL``.
 
     Raises:
-        RefusedError: If it names none, or one that is not on this machine.
+        RefusedError: If the variable is not set, or is not on this machine.
 
     """
     url = environment.get(_ENDPOINT)
     if url is None:
         raise RefusedError(
-            f"{_ENDPOINT} names no local cloud; start the command by: sageloop local run --"
+            f"{_ENDPOINT} is not a local cloud; run the command with: sageloop local run --"
         )
     try:
         require_loopback(url)
@@ -88,10 +88,10 @@ def local_account(environment: Mapping[str, str]) -> Account:
 
 
 def _of_session(session: boto3.session.Session, environment: Mapping[str, str]) -> dict[str, str]:
-    """The user's environment with the very credentials that were confirmed, not a profile."""
+    """The user's environment with the confirmed credentials instead of a profile."""
     credentials = session.get_credentials()
     if credentials is None or session.region_name is None:
-        raise RefusedError("the AWS credentials are gone")
+        raise RefusedError("the AWS credentials are no longer available")
     frozen = credentials.get_frozen_credentials()
     kept = {name: value for name, value in environment.items() if name not in _PROFILES}
     kept.pop("AWS_SESSION_TOKEN", None)

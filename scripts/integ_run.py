@@ -1,4 +1,4 @@
-"""Deploying the app with the stock CDK CLI, and taking it away again whatever happened."""
+"""Deploys the app with the CDK CLI, and destroys it whatever happens."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def stack_names(settings: Settings) -> list[str]:
 
 
 class Run:
-    """One deployment and its end.
+    """One deployment and its deletion.
 
     Args:
-        account: Where.
+        account: The target account.
         stacks: Names of the app's stacks.
         settings: Name or path of the settings file.
 
@@ -43,19 +43,19 @@ class Run:
         self._cloudformation = account.client("cloudformation")
 
     def check(self) -> None:
-        """See that CDK is there, on both sides, and that none of the stacks is somebody's.
+        """Check that CDK is installed and bootstrapped, and that none of the stacks exists.
 
         Raises:
             RefusedError: If not.
 
         """
         if shutil.which("cdk", path=self._account.environment()["PATH"]) is None:
-            raise RefusedError("the cdk command is not there: make setup")
-        there = sorted(self._ids())
-        if there:
+            raise RefusedError("the cdk command is not installed: run make setup")
+        existing = sorted(self._ids())
+        if existing:
             raise RefusedError(
-                f"{', '.join(there)}: there already, and this would destroy it at the end; choose "
-                "another project.name by --settings FILE"
+                f"{', '.join(existing)}: already deployed, and would be destroyed at the end; "
+                "choose another project.name by --settings FILE"
             )
         try:
             self._account.client("ssm").get_parameter(Name=_BOOTSTRAP)
@@ -63,18 +63,20 @@ class Run:
             if error.response["Error"]["Code"] != "ParameterNotFound":
                 raise
             place = f"aws://{self._account.number}/{self._account.region}"
-            raise RefusedError(f"CDK is not set up there: npx cdk bootstrap {place}") from error
+            raise RefusedError(
+                f"the account is not bootstrapped: npx cdk bootstrap {place}"
+            ) from error
 
     def deploy_and_destroy(self, say: Callable[[str], None]) -> int:
-        """Deploy, see that nothing differs, destroy; 0 if every command ended well."""
+        """Deploy, check that there is no difference, destroy; 0 if every command succeeded."""
         ids: dict[str, str] = {}
         deployed = False
         try:
             deployed = self._cdk(*_DEPLOY) and self._cdk(*_DIFF)
         except KeyboardInterrupt:
-            say("interrupted: what is there is destroyed; once more leaves it")
+            say("interrupted: the stacks are destroyed; interrupt again to keep them")
         finally:
-            with suppress(BotoCoreError, ClientError):  # nothing keeps it from destroying
+            with suppress(BotoCoreError, ClientError):  # errors must not prevent the deletion
                 ids = self._ids()
             destroyed = self._cdk(*_DESTROY)
         return self._account_for(ids, deployed, destroyed, say)
@@ -84,9 +86,9 @@ class Run:
     ) -> int:
         left = sorted(self._ids())
         if left:
-            say(f"LEFT BEHIND, and priced: {', '.join(left)}. Destroy them by hand.")
+            say(f"NOT DELETED, and charged: {', '.join(left)}. Delete them manually.")
         for name in self._kept(ids.values()):
-            say(f"kept by design: {name}")
+            say(f"retained by design: {name}")
         fine = deployed and destroyed and not left
         say("deployed, without differences, destroyed" if fine else "failed: see above")
         return 0 if fine else 1
@@ -102,7 +104,7 @@ class Run:
 
     def _ids(self) -> dict[str, str]:
         """Ids of those stacks that exist, by name."""
-        found: dict[str, str] = {}
+        ids: dict[str, str] = {}
         for name in self.stacks:
             try:
                 answer = self._cloudformation.describe_stacks(StackName=name)
@@ -110,11 +112,11 @@ class Run:
                 if "does not exist" not in str(error):
                     raise
                 continue
-            found[name] = answer["Stacks"][0]["StackId"]
-        return found
+            ids[name] = answer["Stacks"][0]["StackId"]
+        return ids
 
     def _kept(self, ids: Iterable[str]) -> list[str]:
-        """What the deletion of stacks left, as their events tell."""
+        """Names of the resources that the deletion retained, from the stacks' events."""
         kept = set()
         pages = self._cloudformation.get_paginator("describe_stack_events")
         for stack in ids:

@@ -1,9 +1,9 @@
 """Writes access/policy/facts/*.json from the installed parliament (BSD-3-Clause).
 
-Usage: ``python -m scripts.refresh_actions``. parliament carries AWS's Service Authorization
-Reference as data: which actions each service has, which resource types and condition keys they
-support. One file for each service that the local cloud serves, or that policies beside it name;
-descriptions are left out. Nothing of parliament is run.
+Usage: ``python -m scripts.refresh_actions``. parliament contains AWS's Service Authorization
+Reference as data: the actions of each service with their resource types and condition keys. There
+is one file for each service that the local cloud provides, or that policies name; descriptions are
+omitted. No code of parliament is run.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ def main() -> None:
     TARGET.mkdir(exist_ok=True)
     for service, table in tables().items():
         text = json.dumps(table, indent=None, separators=(",", ":"), sort_keys=True)
-        # One line for each action, so that a change of the source can be read as a difference.
+        # One line for each action, so that a change of the source is readable as a difference.
         text = text.replace('},"', '},\n"')
         (TARGET / f"{service}.json").write_text(text + "\n", encoding="utf-8")
-    # Its licence wants to go with what is taken from it.
+    # Its license requires to be distributed with the data.
     licence = distribution("parliament").read_text("licenses/LICENSE")
     (TARGET / "LICENSE").write_text(str(licence), encoding="utf-8")
 

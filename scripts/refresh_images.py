@@ -1,8 +1,8 @@
 """Writes constructs_lib/training/facts/images.json from a wheel of sagemaker-core (Apache-2.0).
 
 Usage: ``pip download --no-deps -d wheels sagemaker-core`` and then
-``python -m scripts.refresh_images wheels/sagemaker_core-*.whl``. Without a wheel, the release
-that is installed is read. Nothing of the wheel is run.
+``python -m scripts.refresh_images wheels/sagemaker_core-*.whl``. Without a wheel, the installed
+release is read. No code of the wheel is run.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _IMAGES = {
 _REPOSITORIES = {"sagemaker-xgboost", "sagemaker-scikit-learn", "kmeans", "linear-learner",
                  "pytorch-training", "pytorch-inference", "tensorflow-training",
                  "tensorflow-inference"}  # fmt: skip
-"""Repositories of today; older releases lay in others and are left out."""
+"""Current repositories; older releases are in others and are omitted."""
 
 
 def main(wheel: Path | None) -> None:
@@ -42,7 +42,7 @@ def main(wheel: Path | None) -> None:
 
 
 def table(release: str, read: Callable[[str], str]) -> dict[str, Any]:
-    """The facts: accounts by region once for each set, versions with their tags."""
+    """The facts: accounts by region, once for each set; versions with their tags."""
     registries: list[dict[str, str]] = []
     images = {
         name: _image(json.loads(read(f"{source}.json")), scope, registries)
@@ -73,10 +73,10 @@ def _image(
 
 
 def _tags(version: str, entry: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, str]:
-    """Tags by processor; ``any`` where one image serves all.
+    """Tags by processor; ``any`` if one image serves all.
 
-    A tag is the version, the processor if the release has images by processor, the Python
-    if it says which.
+    A tag is the version, the processor if the release has images by processor, and the Python
+    version if the release declares it.
     """
     python = entry.get("py_versions", part.get("py_versions", []))
     processors = entry.get("processors", part.get("processors"))
@@ -96,12 +96,12 @@ def _wheel(path: Path) -> tuple[str, Callable[[str], str]]:
 
 
 def _installed() -> tuple[str, Callable[[str], str]]:
-    found = distribution("sagemaker-core")
+    installed = distribution("sagemaker-core")
 
     def read(name: str) -> str:
-        return Path(str(found.locate_file(f"{_FOLDER}/{name}"))).read_text(encoding="utf-8")
+        return Path(str(installed.locate_file(f"{_FOLDER}/{name}"))).read_text(encoding="utf-8")
 
-    return found.version, read
+    return installed.version, read
 
 
 if __name__ == "__main__":

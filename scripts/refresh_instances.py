@@ -1,9 +1,9 @@
 """Writes constructs_lib/training/facts/instances.json from the installed cfn-lint (MIT-0).
 
-Usage: ``python -m scripts.refresh_instances``. cfn-lint lists, region by region, the ML instance
-types that AWS has prices for: of endpoints, processing jobs, batch transform and clusters. Training
-is not among them. A family of accelerators that none of the four has in a region is taken not to
-be there; a family that the lists never name, and a region they do not name, are not judged.
+Usage: ``python -m scripts.refresh_instances``. cfn-lint lists the ML instance types with prices by
+region: of endpoints, processing jobs, batch transform and clusters, not of training. A family of
+accelerators that none of the four has in a region is considered unavailable in it; families and
+regions that the lists do not contain are not validated.
 """
 
 from __future__ import annotations
@@ -34,12 +34,15 @@ def table() -> dict[str, Any]:
     for name in _LISTS:
         path = folder / f"aws_sagemaker_{name}" / "instancetype_enum.json"
         for region, listed in json.loads(path.read_text(encoding="utf-8")).items():
-            if isinstance(listed, dict):  # beside a description
+            if isinstance(listed, dict):  # an entry other than a description
                 families = {each.split(".")[1] for each in listed["enum"]}
-                found = {each for each in families if each.startswith(_ACCELERATED)}
-                regions.setdefault(region, set()).update(found)
+                accelerated = {each for each in families if each.startswith(_ACCELERATED)}
+                regions.setdefault(region, set()).update(accelerated)
     facts = {"project": "cfn-lint", "release": version("cfn-lint"), "licence": "MIT-0"}
-    return {"source": facts, "regions": {r: sorted(found) for r, found in regions.items()}}
+    return {
+        "source": facts,
+        "regions": {r: sorted(accelerated) for r, accelerated in regions.items()},
+    }
 
 
 if __name__ == "__main__":

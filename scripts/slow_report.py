@@ -19,7 +19,7 @@ Report = Mapping[str, Any]
 
 
 def unmarked(report: Report, *, limit: float = LIMIT) -> list[tuple[str, str]]:
-    """Tests that are slow and not marked so, each with its reason.
+    """Slow tests without the marker, each with its reason.
 
     Args:
         report: The document that ``--cpu-report`` wrote.
@@ -36,7 +36,7 @@ def unmarked(report: Report, *, limit: float = LIMIT) -> list[tuple[str, str]]:
 
 
 def _dearest_first(fixtures: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    # A fixture with parameters is set up several times: the dearest, written last, counts.
+    # A fixture with parameters is set up several times: the most expensive one is last and counts.
     return sorted(fixtures, key=lambda f: float(f["cpu"]))
 
 
@@ -50,7 +50,7 @@ def _reasons(test: Mapping[str, Any], costs: Mapping[str, float], limit: float) 
 
 
 def by_module(report: Report) -> list[tuple[float, str]]:
-    """CPU seconds of each module of tests, what they share included, dearest first."""
+    """CPU seconds of each test module with its shared fixtures, most expensive first."""
     sums: defaultdict[str, float] = defaultdict(float)
     for name, test in report["tests"].items():
         sums[name.partition("::")[0]] += test["cpu"] + test["shared"]
@@ -58,7 +58,7 @@ def by_module(report: Report) -> list[tuple[float, str]]:
 
 
 def main() -> int:
-    """Print the dearest modules and every unmarked test; 1 if there is one."""
+    """Print the most expensive modules and every unmarked test; returns 1 if there is one."""
     parser = argparse.ArgumentParser(prog="slow_report", description=__doc__)
     parser.add_argument("report", type=Path)
     parser.add_argument("--top", type=int, default=25, help="how many modules to print")

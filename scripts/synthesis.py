@@ -1,4 +1,4 @@
-"""The app's assemblies as the CDK CLI would ask for them, one per settings file."""
+"""Synthesizes the app's assemblies like the CDK CLI, one for each settings file."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ SETTINGS = ("dev", "prod")
 
 
 def context() -> dict[str, Any]:
-    """What cdk.json tells the app."""
-    told: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text()).get("context", {})
-    return told
+    """The context of cdk.json."""
+    values: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text()).get("context", {})
+    return values
 
 
 def synthesise(
     settings: str, folder: Path, *, validation: bool = False, app: Path = ROOT / "app.py"
 ) -> subprocess.CompletedProcess[str]:
-    """Run an app as the CLI does.
+    """Run an app like the CDK CLI.
 
     Args:
         settings: Name of the settings file.
-        folder: Where the assembly goes.
-        validation: Whether CDK's template engine judges too; it costs ten seconds.
-        app: The app, the project's own by default.
+        folder: The folder of the assembly.
+        validation: Whether CDK validates the templates too; it takes ten seconds.
+        app: The app, by default the project's.
 
     """
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "CDK_"))}

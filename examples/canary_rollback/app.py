@@ -1,7 +1,7 @@
-"""An endpoint of four instances, whose changes come in by a canary that alarms watch.
+"""An endpoint of four instances with a canary rollout and rollback alarms.
 
-``FLIGHTS_MODEL`` is the folder of the model (``python run.py <folder>`` makes it) and
-``FLIGHTS_VERSION`` says whose code serves it: ``champion`` or ``challenger``.
+``FLIGHTS_MODEL`` is the folder of the model (``python run.py <folder>`` creates it) and
+``FLIGHTS_VERSION`` selects the code that serves it: ``champion`` or ``challenger``.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from constructs_lib import (
     Variant,
 )
 
-HERE = Path(__file__).resolve().parent
+EXAMPLE = Path(__file__).resolve().parent
 ENDPOINT = "canary-rollback"
-FOLDER = Path(os.environ.get("FLIGHTS_MODEL", HERE / "model"))
+FOLDER = Path(os.environ.get("FLIGHTS_MODEL", EXAMPLE / "model"))
 VERSION = os.environ.get("FLIGHTS_VERSION", "champion")
 
 
 class FlightsStack(Stack):
-    """One instance in four tries what is new; slow answers take it back."""
+    """The canary has one of four instances; a latency alarm rolls it back."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
-        """Wire it."""
+        """Define the resources."""
         super().__init__(scope, construct_id)
         store = DataStore(self, "Store")
         network = PrivateNetwork(self, "Network", key=store.key)
@@ -44,7 +44,7 @@ class FlightsStack(Stack):
         container = ModelContainer(
             image=image,
             artifact=ModelArtifact.from_folder(FOLDER),
-            code=InferenceCode(folder=HERE / "source" / VERSION),
+            code=InferenceCode(folder=EXAMPLE / "source" / VERSION),
         )
         role = HostingRole(self, "Role", key=store.key, repository_arns=[image.repository_arn])
         endpoint = Endpoint(

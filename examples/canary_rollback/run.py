@@ -1,7 +1,7 @@
-"""A canary that must roll back: a challenger whose own code is slow, taken back by an alarm.
+"""A canary that must be rolled back: an alarm detects a challenger with slow code.
 
-The figure is the error of what the endpoint answers after the rollback, beside the old model
-alone.
+The metric is the error of the endpoint's responses after the rollback, beside the error of the
+first model without SageMaker.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ FORMER = (date(2013, 2, 1), date(2013, 2, 28))
 LATER = (date(2013, 3, 1), date(2013, 3, 7))
 ROUNDS = 60
 AT_ONCE = 30
-# The alarm's threshold, as app.py has it.
+# The alarm's threshold, as in app.py.
 SLOW_MS = 300
-# Virtual seconds a second, while a rollout is under way.
+# Virtual seconds per second during a rollout.
 RATE = 20
 
 
@@ -44,7 +44,7 @@ def flights(span: tuple[date, date]) -> list[Flight]:
 
 
 def build(folder: Path) -> None:
-    """Make the folder of a model: the trees, and the flights that they learned from."""
+    """Create the folder of a model: the booster and its training flights."""
     import xgboost
 
     former = flights(FORMER)
@@ -56,8 +56,8 @@ def build(folder: Path) -> None:
     (folder / "former.csv").write_text("".join(f"{f.labelled()}\n" for f in former))
 
 
-def alone(folder: Path, later: Sequence[Flight]) -> float:
-    """The error of the trees without any cloud."""
+def error_without_sagemaker(folder: Path, later: Sequence[Flight]) -> float:
+    """The error of the booster without a cloud."""
     import xgboost
 
     trees = xgboost.Booster()
@@ -67,21 +67,21 @@ def alone(folder: Path, later: Sequence[Flight]) -> float:
 
 
 def served(stage: Stage, later: Sequence[Flight]) -> float:
-    """The error of what the endpoint answers."""
-    runtime, told = stage.cloud.client("sagemaker-runtime"), []
+    """The error of the endpoint's responses."""
+    runtime, predicted = stage.cloud.client("sagemaker-runtime"), []
     for body in bodies(later, 500):
         answer = runtime.invoke_endpoint(EndpointName=ENDPOINT, ContentType="text/csv", Body=body)
-        told += json.loads(answer["Body"].read())
-    return error(told, later)
+        predicted += json.loads(answer["Body"].read())
+    return error(predicted, later)
 
 
-def error(told: Any, later: Sequence[Flight]) -> float:
+def error(predicted: Any, later: Sequence[Flight]) -> float:
     """Mean absolute error in minutes."""
-    return float(np.abs(np.asarray(told, dtype=float) - [f.minutes for f in later]).mean())
+    return float(np.abs(np.asarray(predicted, dtype=float) - [f.minutes for f in later]).mean())
 
 
 def bodies(later: Sequence[Flight], size: int) -> list[bytes]:
-    """Flights as bodies of requests."""
+    """Flights as request bodies."""
     return [
         "".join(f"{f.row()}\n" for f in later[start : start + size]).encode()
         for start in range(0, len(later), size)
@@ -89,25 +89,25 @@ def bodies(later: Sequence[Flight], size: int) -> list[bytes]:
 
 
 def run(stage: Stage) -> None:
-    """Deploy the champion, then the challenger under traffic, and see it taken back."""
+    """Deploy the champion, then the challenger under traffic, and observe its rollback."""
     later = flights(LATER)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with stage.step("train the trees"):
+        with stage.step("train the booster"):
             build(folder)
         environment = {"FLIGHTS_MODEL": str(folder), "FLIGHTS_VERSION": "champion"}
         stage.deploy(environment=environment)
-        watcher = Watcher(stage.cloud, ENDPOINT, on=lambda said: _turn(stage, said))
+        watcher = Watcher(stage.cloud, ENDPOINT, on=lambda text: _turn(stage, text))
         before = watcher.describe()["EndpointConfigName"]
         began = stage.cloud.time()
         traffic = Traffic(stage.cloud, ENDPOINT, bodies(later, AT_ONCE))
-        slow = stage.step("deploy the challenger, which is taken back")
+        slow = stage.step("deploy the challenger, which is rolled back")
         with traffic.flowing(), watcher.watching(), slow:
-            said = refused(stage, {**environment, "FLIGHTS_VERSION": "challenger"})
+            text = refused(stage, {**environment, "FLIGHTS_VERSION": "challenger"})
         stage.cloud.set_rate(1)
-        with stage.step("ask what serves now"):
+        with stage.step("invoke the endpoint"):
             value = served(stage, later)
-        outside = alone(folder, later)
+        outside = error_without_sagemaker(folder, later)
     stage.figure(
         Figure(
             name="mean absolute error after the rollback (minutes)",
@@ -117,46 +117,46 @@ def run(stage: Stage) -> None:
             noise="rounding of 32-bit numbers; seed 7",
         )
     )
-    tell(stage, watcher, traffic, before=before, began=began, said=said)
+    report_rollback(stage, watcher, traffic, before=before, began=began, text=text)
 
 
 def refused(stage: Stage, environment: dict[str, str]) -> str:
-    """Deploy what is to be rolled back; why the deployment failed."""
+    """Deploy a version that is rolled back; returns the reason of the failed deployment."""
     try:
         stage.deploy(environment=environment)
     except ExampleFailedError as failed:
-        # Of all that the tool prints, the endpoint's own words.
-        found = re.search(r"endpoint \S+ rolled back: [^\"]*", str(failed))
-        if found is None:
+        # The endpoint's message within the output of the CDK CLI.
+        match = re.search(r"endpoint \S+ rolled back: [^\"]*", str(failed))
+        if match is None:
             raise
-        return found[0].strip()
-    raise ExampleFailedError("the challenger was deployed: nothing took it back")
+        return match[0].strip()
+    raise ExampleFailedError("the challenger was deployed: no rollback occurred")
 
 
-def _turn(stage: Stage, said: str) -> None:
-    # Ten minutes of bake may go by fast; what starts and stops takes what it takes.
-    stage.cloud.set_rate(RATE if "Baking" in said else 1)
+def _turn(stage: Stage, text: str) -> None:
+    # The bake of ten minutes runs on a fast clock; instances start and stop in real time.
+    stage.cloud.set_rate(RATE if "Baking" in text else 1)
 
 
-def tell(
-    stage: Stage, watcher: Watcher, traffic: Traffic, *, before: str, began: float, said: str
+def report_rollback(
+    stage: Stage, watcher: Watcher, traffic: Traffic, *, before: str, began: float, text: str
 ) -> None:
-    """Report what happened when, and fail if it is not what was to happen."""
+    """Report the events of the rollback, and fail if one is missing."""
     described, trips = watcher.describe(), watcher.trips(began)
     after, offered = described["EndpointConfigName"], watcher.offered
     readings = Readings(cloud=stage.cloud, endpoint=ENDPOINT)
     if offered is None or not trips:
-        raise ExampleFailedError(f"no rollout was seen, or no alarm went off: {said}")
+        raise ExampleFailedError(f"no rollout was observed, or no alarm went to ALARM: {text}")
     trip = trips[0]
-    story = [*watcher.moments, Moment(at=trip.at, said=f"alarm {trip.alarm}: {trip.reason}")]
-    lines = [f"{clock_time(m.at)} {m.said}" for m in sorted(story, key=lambda m: m.at)]
+    story = [*watcher.moments, Moment(at=trip.at, text=f"alarm {trip.alarm}: {trip.reason}")]
+    lines = [f"{clock_time(m.at)} {m.text}" for m in sorted(story, key=lambda m: m.at)]
     facts: dict[str, Any] = {
         "endpoint_config": {"before": before, "after": after, "offered": offered},
         "rolled_back": after == before != offered,
         "why": f"alarm {trip.alarm}: {trip.reason}",
         "failure_reason": described.get("FailureReason"),
         "endpoint_status": described["EndpointStatus"],
-        "deployment": said,
+        "deployment": text,
         "stack_status": _stack_status(stage),
         "requests": {
             "sent": traffic.sent,
@@ -187,17 +187,17 @@ def _check(stage: Stage, facts: dict[str, Any], traffic: Traffic) -> None:
     counted = facts["requests"]["by_configuration"]
     configs = facts["endpoint_config"]
     if not counted[configs["offered"]]:
-        raise ExampleFailedError(f"the canary got no traffic: {counted}")
+        raise ExampleFailedError(f"the canary received no traffic: {counted}")
     if not facts["rolled_back"] or facts["endpoint_status"] != "InService":
         raise ExampleFailedError(f"the challenger was not rolled back: {configs}")
     if facts["mean_latency_ms"][configs["offered"]] < SLOW_MS:
-        raise ExampleFailedError(f"it was not the challenger: {facts['mean_latency_ms']}")
+        raise ExampleFailedError(f"the canary was not the challenger: {facts['mean_latency_ms']}")
     if facts["stack_status"] != "UPDATE_ROLLBACK_COMPLETE":
         raise ExampleFailedError(f"the stack is {facts['stack_status']}")
     if traffic.failures:
         raise ExampleFailedError(f"{len(traffic.failures)} failed: {traffic.failures[0]}")
     stage.say(
-        f"rolled back: {configs['before']} serves as before, not {configs['offered']}, which had "
+        f"rolled back: {configs['before']} still serves, not {configs['offered']}, which had "
         f"answered {counted[configs['offered']]} of {traffic.sent} requests; none failed"
     )
 

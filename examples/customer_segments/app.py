@@ -1,4 +1,4 @@
-"""Customers of a shop in groups, by the built-in K-means algorithm."""
+"""Customer segments by the built-in K-means algorithm."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ DATA = "datasets/customers/"
 
 
 class SegmentsStack(Stack):
-    """A store, and a job that runs when the customers were uploaded, and every week."""
+    """A bucket, and a job that runs after each upload of customers and every week."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
-        """Wire it."""
+        """Define the resources."""
         super().__init__(scope, construct_id)
         store = DataStore(self, "Store")
         state = StateTable(self, "State", key=store.key)

@@ -1,7 +1,7 @@
-"""Customer segments: the built-in K-means algorithm on what 23,570 customers bought.
+"""Customer segments: the built-in K-means algorithm on the orders of 23,570 customers.
 
-The figure is the mean squared distance of a customer to the centre of its group, beside
-scikit-learn's own K-means on the same rows.
+The metric is the mean squared distance of a customer to the centre of its cluster, beside that of
+scikit-learn's K-means on the same rows.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ DATA = "datasets/customers/"
 
 
 def features() -> np.ndarray:
-    """Recency, frequency and money of each customer, on scales that can be compared."""
+    """Recency, frequency and money of each customer, standardized."""
     table = np.array(customers())
     table[:, 1:] = np.log1p(table[:, 1:])
     return np.asarray((table - table.mean(0)) / table.std(0))
 
 
 def run(stage: Stage) -> None:
-    """Deploy, upload, wait for the job that the data started, compare."""
+    """Deploy, upload, wait for the job that the upload starts, and compare."""
     rows = features()
     bucket = stage.deploy()["Bucket"]
     stage.upload(
@@ -41,7 +41,7 @@ def run(stage: Stage) -> None:
             value=stage.metric(job, "train:msd"),
             outside=best,
             tolerance=0.1 * best,
-            noise="starting points and mini-batches, at most a tenth; outside by seed 7",
+            noise="starting points and mini-batches, at most a tenth; scikit-learn with seed 7",
         )
     )
     sizes = np.bincount(outside.labels_).tolist()

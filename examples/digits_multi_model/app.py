@@ -1,4 +1,4 @@
-"""An endpoint for as many models as lie under a prefix."""
+"""A multi-model endpoint for all models under an S3 prefix."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ MODELS = "models/"
 
 
 class DigitsStack(Stack):
-    """A store, and one instance that loads a model of the store when it is asked for."""
+    """A bucket, and one instance that loads a model of the bucket at its first request."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
-        """Wire it."""
+        """Define the resources."""
         super().__init__(scope, construct_id)
         store = DataStore(self, "Store")
         network = PrivateNetwork(self, "Network", key=store.key)
@@ -37,7 +37,7 @@ class DigitsStack(Stack):
             store=store,
             network=network,
             role=role,
-            # Small on purpose: 4 GB of memory do not hold 50 of these models.
+            # Deliberately small: 4 GB of memory cannot hold 50 of these models.
             variants=[Variant(instance_type="ml.t2.medium", instance_count=1)],
             environment={"SAGEMAKER_PROGRAM": "inference.py"},
         )

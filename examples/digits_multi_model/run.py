@@ -1,6 +1,6 @@
-"""50 digit models behind one endpoint: one a person, loaded when asked for, more than memory holds.
+"""50 digit models behind one multi-model endpoint, more than its memory holds.
 
-The figure is the share of digits told right over all models, beside the same models by hand.
+The metric is the accuracy over all models, beside the same models loaded without SageMaker.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ AGAIN = 10
 
 @dataclass(frozen=True)
 class Person:
-    """Whose hand a model reads: what it learns from, and digits of that hand held out."""
+    """A person whose handwriting a model reads: training digits and held-out digits."""
 
     number: int
     pictures: Any
@@ -41,29 +41,30 @@ class Person:
 
     @property
     def target(self) -> str:
-        """Name of the model below the prefix."""
+        """The name of the model below the prefix."""
         return f"person-{self.number:02}.tar.gz"
 
     def archive(self, code: bytes) -> bytes:
-        """The model as it is uploaded; every model brings its code."""
+        """The model archive, which contains the inference code."""
         return packed({"digits.npz": self.kept(), "code/inference.py": code})
 
     def kept(self) -> bytes:
-        """What the model is made of."""
+        """The data of the model."""
         body = io.BytesIO()
         np.savez(body, pictures=self.pictures, shown=self.shown)
         return body.getvalue()
 
-    def right(self, told: Any) -> int:
-        """How many of those held out were told right."""
-        return int((np.asarray(told) == self.later_shown).sum())
+    def right(self, predicted: Any) -> int:
+        """The number of correct predictions for the held-out digits."""
+        return int((np.asarray(predicted) == self.later_shown).sum())
 
 
 def people(count: int) -> list[Person]:
-    """The digits by hand.
+    """The digits by person.
 
-    They lie in the collection as they were written, one person after the other, so a run of
-    neighbours stands for a person. A model learns everybody's, but for the last third of its own.
+    The collection has the digits in the order in which they were written, one person after the
+    other, so a run of neighbours stands for a person. A model is trained on all digits except
+    the last third of its own person.
     """
     from sklearn.datasets import load_digits
 
@@ -78,14 +79,14 @@ def people(count: int) -> list[Person]:
 
 
 class Client:
-    """Asks the endpoint for one of its models."""
+    """Invokes the models of the endpoint."""
 
     def __init__(self, stage: Stage) -> None:
         self._runtime = stage.cloud.client("sagemaker-runtime")
         self.sent = 0
 
     def right(self, person: Person) -> int:
-        """How many digits of a person its model told right."""
+        """The number of a person's digits that its model predicts correctly."""
         self.sent += 1
         answer = self._runtime.invoke_endpoint(
             EndpointName=ENDPOINT, TargetModel=person.target, ContentType="text/csv",
@@ -94,17 +95,17 @@ class Client:
         return person.right(json.loads(answer["Body"].read()))
 
     def refusal(self, person: Person) -> str:
-        """What is answered for a model that is not there."""
+        """The error for a model that does not exist."""
         try:
             self.right(person)
         except ClientError as error:
-            told = error.response["Error"]
-            return f"{told['Code']}: {told['Message']}"
-        raise ExampleFailedError(f"{person.target} answers, but was not uploaded")
+            answer = error.response["Error"]
+            return f"{answer['Code']}: {answer['Message']}"
+        raise ExampleFailedError(f"{person.target} responds, but was not uploaded")
 
 
-def by_hand(code: Path, persons: list[Person]) -> float:
-    """The share told right by the same models, loaded one after the other without any cloud."""
+def accuracy_without_sagemaker(code: Path, persons: list[Person]) -> float:
+    """The accuracy of the same models, loaded one after the other without a cloud."""
     inference = _module(code)
     right = 0
     with tempfile.TemporaryDirectory() as folder:
@@ -116,25 +117,25 @@ def by_hand(code: Path, persons: list[Person]) -> float:
 
 
 def run(stage: Stage) -> None:
-    """Deploy, upload models, ask each, then one that is missing, and upload it."""
+    """Deploy, upload models, invoke each, then a missing one, and upload it."""
     code = stage.folder / "source" / "inference.py"
     *persons, newcomer = people(PEOPLE + 1)
     bucket = stage.deploy()["Bucket"]
     archives = {f"{MODELS}{p.target}": p.archive(code.read_bytes()) for p in persons}
     stage.upload(bucket, archives)
     client, readings = Client(stage), Readings(cloud=stage.cloud, endpoint=ENDPOINT)
-    with stage.step(f"ask {PEOPLE} models"):
+    with stage.step(f"invoke {PEOPLE} models"):
         right = sum(client.right(person) for person in persons)
-    with stage.step(f"ask the last {AGAIN} again"):
+    with stage.step(f"invoke the last {AGAIN} again"):
         for person in persons[-AGAIN:]:
             client.right(person)
     refusal = client.refusal(newcomer)
-    # No deployment: what lies under the prefix is served.
+    # Without a deployment: every model under the prefix is served.
     stage.upload(bucket, {f"{MODELS}{newcomer.target}": newcomer.archive(code.read_bytes())})
     right_of_newcomer = client.right(newcomer)
     client.right(persons[0])
-    with stage.step("the same models by hand"):
-        outside = by_hand(code, persons)
+    with stage.step("the same models without SageMaker"):
+        outside = accuracy_without_sagemaker(code, persons)
     stage.figure(
         Figure(
             name=f"accuracy of {PEOPLE} models on held-out digits",
@@ -144,15 +145,15 @@ def run(stage: Stage) -> None:
             noise="none: the same neighbours",
         )
     )
-    told = _told(readings) | {
+    facts = _facts(readings) | {
         "requests": client.sent, "failed": 1, "unknown_model": refusal,
         "newcomer_right": f"{right_of_newcomer} of {len(newcomer.later_shown)}",
     }  # fmt: skip
-    stage.note(**told)
-    _check(stage, told)
+    stage.note(**facts)
+    _check(stage, facts)
 
 
-def _told(readings: Readings) -> dict[str, Any]:
+def _facts(readings: Readings) -> dict[str, Any]:
     instances = "/aws/sagemaker/Endpoints"
     loads = readings.of("ModelLoadingTime", "SampleCount")
     return {
@@ -164,17 +165,17 @@ def _told(readings: Readings) -> dict[str, Any]:
     }
 
 
-def _check(stage: Stage, told: dict[str, Any]) -> None:
+def _check(stage: Stage, facts: dict[str, Any]) -> None:
     stage.say(
-        f"{told['loads']} loads and {told['unloads']} unloads for {told['requests']} requests; "
-        f"at most {told['most_loaded']} of {PEOPLE + 1} models in memory, {told['hits']} hits"
+        f"{facts['loads']} loads and {facts['unloads']} unloads for {facts['requests']} requests; "
+        f"at most {facts['most_loaded']} of {PEOPLE + 1} models in memory, {facts['hits']} hits"
     )
-    if not 0 < told["most_loaded"] < PEOPLE or told["unloads"] < 1:
-        raise ExampleFailedError(f"memory was to be short: {told}")
-    if told["hits"] != AGAIN:
-        raise ExampleFailedError(f"{AGAIN} requests were to find their model loaded: {told}")
-    if not told["unknown_model"].startswith("ValidationError: Failed to download model data"):
-        raise ExampleFailedError(f"an unknown model was told of as {told['unknown_model']}")
+    if not 0 < facts["most_loaded"] < PEOPLE or facts["unloads"] < 1:
+        raise ExampleFailedError(f"expected more models than memory holds: {facts}")
+    if facts["hits"] != AGAIN:
+        raise ExampleFailedError(f"{AGAIN} requests were expected to use a loaded model: {facts}")
+    if not facts["unknown_model"].startswith("ValidationError: Failed to download model data"):
+        raise ExampleFailedError(f"unexpected error of an unknown model: {facts['unknown_model']}")
 
 
 def _held_out(persons: list[Person]) -> int:
@@ -182,7 +183,7 @@ def _held_out(persons: list[Person]) -> int:
 
 
 def _module(place: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("digits_by_hand", place)
+    spec = importlib.util.spec_from_file_location("digits_inference", place)
     if spec is None or spec.loader is None:
         raise ExampleFailedError(f"{place} cannot be loaded")
     module = importlib.util.module_from_spec(spec)

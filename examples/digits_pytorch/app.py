@@ -1,4 +1,4 @@
-"""Handwritten digits told apart by a small network, trained by two hosts at once."""
+"""Handwritten digits classified by a small network, trained on two hosts."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from constructs_lib import (
     TrainingRole,
 )
 
-HERE = Path(__file__).resolve().parent
+EXAMPLE = Path(__file__).resolve().parent
 JOB = "digits-pytorch"
 DATA = "datasets/digits/"
 
 
 class DigitsStack(Stack):
-    """A store, and a job on two GPU hosts that a hand starts (``sageloop train``)."""
+    """A bucket, and a job on two GPU hosts that is started manually (``sageloop train``)."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
-        """Wire it."""
+        """Define the resources."""
         super().__init__(scope, construct_id)
         store = DataStore(self, "Store")
         state = StateTable(self, "State", key=store.key)
         network = PrivateNetwork(self, "Network", key=store.key)
-        # Two hosts talk to each other: the group lets its own members in.
+        # The two hosts communicate: the security group allows traffic between its members.
         group = network.security_group(self, "Group", description="Training", allow_self=True)
         algorithm = PyTorch(
-            source=SourceCode(folder=HERE / "source", entry_point="train.py"),
+            source=SourceCode(folder=EXAMPLE / "source", entry_point="train.py"),
             hyperparameters={"epochs": 20, "learning-rate": 0.05, "seed": 7},
             distribution=Distribution.torchrun(processes_per_host=1),
         )

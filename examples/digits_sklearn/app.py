@@ -1,4 +1,4 @@
-"""Handwritten digits told apart by a support vector machine of scikit-learn."""
+"""Handwritten digits classified by a support vector machine of scikit-learn."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from constructs_lib import (
     TrainingRole,
 )
 
-HERE = Path(__file__).resolve().parent
+EXAMPLE = Path(__file__).resolve().parent
 JOB = "digits-sklearn"
 DATA = "datasets/digits/"
 
 
 class DigitsStack(Stack):
-    """A store, and a job that runs whenever the digits in it were completed."""
+    """A bucket, and a job that runs after each complete upload of digits."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
-        """Wire it."""
+        """Define the resources."""
         super().__init__(scope, construct_id)
         store = DataStore(self, "Store")
         state = StateTable(self, "State", key=store.key)
         network = PrivateNetwork(self, "Network", key=store.key)
         group = network.security_group(self, "Group", description="Training")
         algorithm = SKLearn(
-            source=SourceCode(folder=HERE / "source", entry_point="train.py"),
+            source=SourceCode(folder=EXAMPLE / "source", entry_point="train.py"),
             hyperparameters={"C": 10.0, "gamma": 0.2},
         )
         image = algorithm.image(self)

@@ -1,6 +1,6 @@
-"""Digits with scikit-learn: a script of one's own, started by new data.
+"""Digits with scikit-learn: a training script that new data starts.
 
-The figure is the share of held-out digits told right, beside the same classifier fitted outside.
+The metric is the accuracy on held-out digits, beside that of the same classifier without SageMaker.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ DATA = "datasets/digits/"
 
 
 def run(stage: Stage) -> None:
-    """Deploy, upload, wait for the job that the data started, compare."""
+    """Deploy, upload, wait for the job that the upload starts, and compare."""
     split = digits()
     bucket = stage.deploy()["Bucket"]
     files = digits_files()

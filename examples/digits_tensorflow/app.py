@@ -1,4 +1,4 @@
-"""Handwritten digits told apart by a small convolutional network of TensorFlow."""
+"""Handwritten digits classified by a small convolutional network of TensorFlow."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from constructs_lib import (
     TrainingRole,
 )
 
-HERE = Path(__file__).resolve().parent
+EXAMPLE = Path(__file__).resolve().parent
 JOB = "digits-tensorflow"
 DATA = "datasets/digits/"
 
 
 class DigitsStack(Stack):
-    """A store, and a job on spare capacity that goes on from its checkpoint."""
+    """A bucket, and a managed spot training job that resumes from its checkpoint."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
-        """Wire it."""
+        """Define the resources."""
         super().__init__(scope, construct_id)
         store = DataStore(self, "Store")
         state = StateTable(self, "State", key=store.key)
         network = PrivateNetwork(self, "Network", key=store.key)
         group = network.security_group(self, "Group", description="Training")
         algorithm = TensorFlow(
-            source=SourceCode(folder=HERE / "source", entry_point="train.py"),
+            source=SourceCode(folder=EXAMPLE / "source", entry_point="train.py"),
             hyperparameters={"epochs": 8, "seed": 7},
         )
         compute = ResourceConfig(instance_type="ml.c5.xlarge")

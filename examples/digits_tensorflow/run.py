@@ -1,7 +1,7 @@
-"""Digits with TensorFlow: spare capacity, taken away once, and back from its checkpoint.
+"""Digits with TensorFlow: managed spot training, interrupted once, resumed from its checkpoint.
 
-The figure is the share of held-out digits told right, beside the same script run alone without
-any interruption.
+The metric is the accuracy on held-out digits, beside that of the same script without SageMaker
+and without interruption.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ DATA = "datasets/digits/files/"
 
 
 def run(stage: Stage) -> None:
-    """Deploy, upload, order an interruption, start by hand, compare."""
+    """Deploy, upload, inject an interruption, start manually, and compare."""
     files = digits_files()
     bucket = stage.deploy()["Bucket"]
     stage.upload(bucket, {f"{DATA}{name}": body for name, body in files.items()})
@@ -28,12 +28,12 @@ def run(stage: Stage) -> None:
     if "Interrupted" not in passed:
         raise ExampleFailedError(f"the job was not interrupted: {' > '.join(passed)}")
     arguments = ["--epochs", "8", "--seed", "7"]
-    alone = run_script(stage.folder / "source" / "train.py", arguments, {"digits": files})
+    reference = run_script(stage.folder / "source" / "train.py", arguments, {"digits": files})
     stage.figure(
         Figure(
             name="accuracy on held-out digits",
             value=stage.metric(job, "test:accuracy"),
-            outside=alone.number("test:accuracy"),
+            outside=reference.number("test:accuracy"),
             tolerance=0.005,
             noise="order of floating-point sums; seed 7",
         )

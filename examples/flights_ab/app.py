@@ -1,6 +1,6 @@
-"""Two models behind one endpoint, each with a share of the requests.
+"""An endpoint with two production variants that share its requests.
 
-``FLIGHTS_MODELS`` is the folder of the models (``python run.py <folder>`` makes it).
+``FLIGHTS_MODELS`` is the folder of the models (``python run.py <folder>`` creates it).
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from constructs_lib import (
     Variant,
 )
 
-HERE = Path(__file__).resolve().parent
+EXAMPLE = Path(__file__).resolve().parent
 ENDPOINT = "flights-ab"
-FOLDER = Path(os.environ.get("FLIGHTS_MODELS", HERE / "models"))
+FOLDER = Path(os.environ.get("FLIGHTS_MODELS", EXAMPLE / "models"))
 
 
 class FlightsStack(Stack):
-    """Nine requests in ten go to the model of winter, the others to that of spring."""
+    """Nine of ten requests go to the variant Winter, the others to Spring."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
-        """Wire it."""
+        """Define the resources."""
         super().__init__(scope, construct_id)
         store = DataStore(self, "Store")
         network = PrivateNetwork(self, "Network", key=store.key)

@@ -1,6 +1,6 @@
-"""Two models behind one endpoint: their shares of the requests are shifted while requests come.
+"""An A/B test: the weights of two production variants are shifted under traffic.
 
-The figures are the errors of both variants, from what each answered, beside the same trees alone.
+The metrics are the errors of both variants' responses, beside those of the same boosters.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ LEARNED = {
     "Spring": (date(2013, 2, 15), date(2013, 3, 31)),
 }
 LATER = (date(2013, 4, 1), date(2013, 4, 14))
-AT_ONCE, ASKED = 25, 400
+AT_ONCE, REQUESTS = 25, 400
 SHIFTS = ({"Winter": 0.5, "Spring": 0.5}, {"Winter": 0.0, "Spring": 1.0})
 
 
 @cache
 def flights() -> dict[date, list[Flight]]:
-    """All flights that are needed, by day."""
+    """All required flights, by day."""
     return load(*LEARNED.values(), LATER)
 
 
@@ -45,28 +45,28 @@ def within(span: tuple[date, date]) -> list[Flight]:
 
 
 def build(folder: Path) -> None:
-    """Make a folder for each model."""
+    """Create a folder for each model."""
     for name in LEARNED:
         keep(trees(name), folder / name.lower())
 
 
 @cache
 def trees(name: str) -> Any:
-    """The trees of a model."""
+    """The booster of a model."""
     return learned(within(LEARNED[name]))
 
 
 @dataclass
 class Caller:
-    """Asks for a few flights at a time, and keeps who answered what."""
+    """Invokes the endpoint with a few flights at a time, and records which variant responded."""
 
     stage: Stage
     batches: list[list[Flight]]
     counts: Counter[str] = field(default_factory=Counter)
     answers: dict[str, list[tuple[int, list[float]]]] = field(default_factory=dict)
 
-    def ask(self, times: int) -> Counter[str]:
-        """Send so many requests; who answered them."""
+    def invoke(self, times: int) -> Counter[str]:
+        """Send ``times`` requests; returns the number of responses by variant."""
         runtime, counts = self.stage.cloud.client("sagemaker-runtime"), Counter[str]()
         for number in range(times):
             which = (sum(self.counts.values()) + number) % len(self.batches)
@@ -81,14 +81,14 @@ class Caller:
         return counts
 
     def errors(self, name: str) -> tuple[float, float]:
-        """The error of a variant's answers, and that of the same trees on the same flights."""
-        asked = [f for which, _ in self.answers[name] for f in self.batches[which]]
-        told = [value for _, each in self.answers[name] for value in each]
-        return error(told, asked), error(minutes(trees(name), asked), asked)
+        """The error of a variant's responses, and that of the same booster on the same flights."""
+        sent = [f for which, _ in self.answers[name] for f in self.batches[which]]
+        predicted = [value for _, each in self.answers[name] for value in each]
+        return error(predicted, sent), error(minutes(trees(name), sent), sent)
 
 
 def run(stage: Stage) -> None:
-    """Deploy, ask, shift twice while requests come, and see that a deploy takes nothing back."""
+    """Deploy, invoke, shift twice under traffic, and check that a deployment keeps the weights."""
     later = within(LATER)
     batches = [later[start : start + AT_ONCE] for start in range(0, len(later), AT_ONCE)]
     caller = Caller(stage, batches)
@@ -98,27 +98,27 @@ def run(stage: Stage) -> None:
             build(folder)
         environment = {"FLIGHTS_MODELS": str(folder)}
         stage.deploy(environment=environment)
-        with stage.step(f"ask {ASKED} times"):
-            shares = [told(caller.ask(ASKED), {"Winter": 0.9, "Spring": 0.1})]
+        with stage.step(f"send {REQUESTS} requests"):
+            shares = [shares_of(caller.invoke(REQUESTS), {"Winter": 0.9, "Spring": 0.1})]
         traffic = []
         for weights in SHIFTS:
             traffic.append(shift(stage, caller, weights))
-            with stage.step(f"ask {ASKED} times"):
-                shares.append(told(caller.ask(ASKED), weights))
+            with stage.step(f"send {REQUESTS} requests"):
+                shares.append(shares_of(caller.invoke(REQUESTS), weights))
         stage.deploy(environment=environment)
     kept = weights_of(stage)
     if kept != SHIFTS[-1]:
-        raise ExampleFailedError(f"the deploy took the shift back: {kept}")
+        raise ExampleFailedError(f"the deployment reset the weights: {kept}")
     report(stage, caller, traffic, shares=shares, kept=kept)
 
 
 def shift(stage: Stage, caller: Caller, weights: dict[str, float]) -> Traffic:
-    """Give the variants other weights while four clients ask; what the clients saw."""
+    """Change the weights of the variants while four clients send requests."""
     sagemaker = stage.cloud.client("sagemaker")
     bodies = ["\n".join(f.row() for f in each).encode() for each in caller.batches]
     traffic = Traffic(stage.cloud, ENDPOINT, bodies)
-    said = ", ".join(f"{name} {weight:g}" for name, weight in weights.items())
-    with stage.step(f"shift to {said}"), traffic.flowing():
+    text = ", ".join(f"{name} {weight:g}" for name, weight in weights.items())
+    with stage.step(f"shift to {text}"), traffic.flowing():
         sagemaker.update_endpoint_weights_and_capacities(
             EndpointName=ENDPOINT,
             DesiredWeightsAndCapacities=[
@@ -133,20 +133,20 @@ def shift(stage: Stage, caller: Caller, weights: dict[str, float]) -> Traffic:
 
 
 def weights_of(stage: Stage) -> dict[str, float] | None:
-    """The weights that the endpoint has now; none while it is being changed."""
-    found = stage.cloud.client("sagemaker").describe_endpoint(EndpointName=ENDPOINT)
-    if found["EndpointStatus"] != "InService":
+    """The current weights of the endpoint; None while it is being updated."""
+    described = stage.cloud.client("sagemaker").describe_endpoint(EndpointName=ENDPOINT)
+    if described["EndpointStatus"] != "InService":
         return None
-    return {v["VariantName"]: float(v["CurrentWeight"]) for v in found["ProductionVariants"]}
+    return {v["VariantName"]: float(v["CurrentWeight"]) for v in described["ProductionVariants"]}
 
 
-def told(counts: Counter[str], weights: dict[str, float]) -> dict[str, Any]:
-    """Counts beside weights; four standard deviations off is no chance any more."""
+def shares_of(counts: Counter[str], weights: dict[str, float]) -> dict[str, Any]:
+    """Counts beside weights; fails if a share differs by four standard deviations."""
     total = sum(counts.values())
     for name, weight in weights.items():
         share = counts[name] / total
         if abs(share - weight) > 4 * sqrt(weight * (1 - weight) / total):
-            raise ExampleFailedError(f"{name} has weight {weight}, and answered {share:.3f}")
+            raise ExampleFailedError(f"{name} has weight {weight}, and a share of {share:.3f}")
     return {"weights": weights, "answered": dict(counts)}
 
 

@@ -1,6 +1,6 @@
-"""An asynchronous endpoint that costs nothing while there is nothing to score.
+"""An asynchronous endpoint that scales to zero instances while its queue is empty.
 
-``FLIGHTS_MODEL`` is the folder of the model (``python run.py <folder>`` makes it).
+``FLIGHTS_MODEL`` is the folder of the model (``python run.py <folder>`` creates it).
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ from constructs_lib import (
     Variant,
 )
 
-HERE = Path(__file__).resolve().parent
+EXAMPLE = Path(__file__).resolve().parent
 ENDPOINT = "flights-async"
-FOLDER = Path(os.environ.get("FLIGHTS_MODEL", HERE / "model"))
+FOLDER = Path(os.environ.get("FLIGHTS_MODEL", EXAMPLE / "model"))
 
 
 class FlightsStack(Stack):
-    """Days are scored one after the other; a queue is told of each, and of each failure."""
+    """Days are scored one after the other; queues receive notifications of results and errors."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
-        """Wire it."""
+        """Define the resources."""
         super().__init__(scope, construct_id)
         self.store = store = DataStore(self, "Store")
-        # The queues' key names the topics, and the topics name theirs: it must be another.
+        # The topics use the key of the queues, so their own key must be another one.
         self.notices_key = kms.Key(self, "NoticesKey", enable_key_rotation=True)
         network = PrivateNetwork(self, "Network", key=store.key)
         image = AlgorithmImage.xgboost(self, "3.0-5")
         container = ModelContainer(
             image=image,
             artifact=ModelArtifact.from_folder(FOLDER),
-            code=InferenceCode(folder=HERE / "source"),
+            code=InferenceCode(folder=EXAMPLE / "source"),
         )
         role = HostingRole(self, "Role", key=store.key, repository_arns=[image.repository_arn])
         Endpoint(
@@ -62,8 +62,8 @@ class FlightsStack(Stack):
                 input_prefix="to-score/",
                 output_prefix="scored/",
                 failure_prefix="failed/",
-                success_topic=self.told("Scored"),
-                error_topic=self.told("Failed"),
+                success_topic=self.notifications("Scored"),
+                error_topic=self.notifications("Failed"),
                 max_concurrent_per_instance=1,
             ),
             variants=[
@@ -75,8 +75,8 @@ class FlightsStack(Stack):
         )
         CfnOutput(self, "Bucket", value=store.bucket.bucket_name)
 
-    def told(self, name: str) -> sns.Topic:
-        """A topic, with a queue that keeps what it says for a day."""
+    def notifications(self, name: str) -> sns.Topic:
+        """A topic, with a queue that retains its messages for a day."""
         topic = sns.Topic(
             self, f"{name}Topic", master_key=self.store.encryption_key, enforce_ssl=True
         )

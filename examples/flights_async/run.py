@@ -1,7 +1,7 @@
-"""A month of flights by an asynchronous endpoint: from no instance to several, and back to none.
+"""A month of flights by an asynchronous endpoint: from zero instances to several, and to zero.
 
-The figure is the mean absolute error over the month, from the answers in the bucket, beside the
-same trees alone.
+The metric is the mean absolute error over the month, from the results in S3, beside that of the
+same booster.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FORMER = (date(2013, 5, 1), date(2013, 5, 31))
 MONTH = (date(2013, 6, 1), date(2013, 6, 30))
 CUT_OFF = date(2013, 6, 15)
 ROUNDS = 80
-# Virtual seconds a second: until several instances work, while they do, and while nothing is done.
+# Virtual seconds per second: until several instances run, while they run, and while idle.
 WAITING, AT_WORK, IDLE = 240, 60, 900
 
 Days = dict[date, list[Flight]]
@@ -42,12 +42,12 @@ def flights() -> Days:
 
 
 def month() -> Days:
-    """The flights to be scored by day."""
+    """The flights to score, by day."""
     return {day: each for day, each in flights().items() if day >= MONTH[0]}
 
 
 def build(folder: Path) -> None:
-    """Make the folder of a model: trees that learned from the month before."""
+    """Create the folder of a model: a booster trained on the previous month."""
     import xgboost
 
     former = [f for day, each in flights().items() if day <= FORMER[1] for f in each]
@@ -58,8 +58,8 @@ def build(folder: Path) -> None:
     trees.save_model(folder / "flights.json")
 
 
-def alone(folder: Path, days: Days) -> float:
-    """The error of the trees without any cloud, asked for nothing but minutes."""
+def error_without_sagemaker(folder: Path, days: Days) -> float:
+    """The error of the booster without a cloud."""
     import xgboost
 
     trees = xgboost.Booster()
@@ -69,24 +69,24 @@ def alone(folder: Path, days: Days) -> float:
     return error(trees.predict(xgboost.DMatrix(rows)), every)
 
 
-def error(told: Any, every: list[Flight]) -> float:
+def error(predicted: Any, every: list[Flight]) -> float:
     """Mean absolute error in minutes."""
-    return float(np.abs(np.asarray(told, dtype=float) - [f.minutes for f in every]).mean())
+    return float(np.abs(np.asarray(predicted, dtype=float) - [f.minutes for f in every]).mean())
 
 
 def body(each: list[Flight]) -> bytes:
-    """A day as it is delivered."""
+    """The flights of a day as a request body."""
     return "".join(f"{f.row()}\n" for f in each).encode()
 
 
 @dataclass
 class Desk:
-    """Where days are handed in, and where notices of them come back.
+    """Submits days and receives the notifications of their results.
 
     Attributes:
-        sent: Requests so far.
-        scored: Places of answers by day.
-        failed: Notices of failures.
+        sent: Number of requests.
+        scored: Locations of results by day.
+        failed: Notifications of errors.
 
     """
 
@@ -95,8 +95,8 @@ class Desk:
     scored: dict[date, str] = field(default_factory=dict)
     failed: list[dict[str, Any]] = field(default_factory=list)
 
-    def hand_in(self, day: date, content: bytes) -> None:
-        """Upload a day and have it scored, whenever that may be."""
+    def submit(self, day: date, content: bytes) -> None:
+        """Upload a day and invoke the endpoint asynchronously."""
         bucket, key = self.stage.outputs["Bucket"], f"to-score/{day}.csv"
         self.stage.cloud.client("s3").put_object(Bucket=bucket, Key=key, Body=content)
         self.stage.cloud.client("sagemaker-runtime").invoke_endpoint_async(
@@ -106,7 +106,7 @@ class Desk:
         self.sent += 1
 
     def read_notices(self) -> None:
-        """Take from both queues what has come."""
+        """Receive the notifications of both queues."""
         for notice in self._received("ScoredNotices"):
             day = date.fromisoformat(notice["inferenceId"])
             self.scored[day] = notice["responseParameters"]["outputLocation"]
@@ -115,31 +115,31 @@ class Desk:
     def read(self, location: str) -> str:
         """An object as text."""
         bucket, _, key = location.removeprefix("s3://").partition("/")
-        found = self.stage.cloud.client("s3").get_object(Bucket=bucket, Key=key)
-        return str(found["Body"].read().decode())
+        stored = self.stage.cloud.client("s3").get_object(Bucket=bucket, Key=key)
+        return str(stored["Body"].read().decode())
 
     def minutes(self, day: date) -> Any:
-        """The minutes of a day's flights, as the answer has them in its first column."""
+        """The minutes of a day's flights: the first column of its result."""
         lines = self.read(self.scored[day]).splitlines()
         return np.loadtxt(lines, delimiter=",", usecols=0, ndmin=1)
 
     def _received(self, output: str) -> list[dict[str, Any]]:
         sqs, url = self.stage.cloud.client("sqs"), self.stage.outputs[output]
-        found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
-        for message in found:
+        messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        for message in messages:
             sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return [json.loads(message["Body"]) for message in found]
+        return [json.loads(message["Body"]) for message in messages]
 
 
 def run(stage: Stage) -> None:
-    """Deploy, wait for rest, hand a month in, hand in again what failed, wait for rest."""
+    """Deploy, wait for zero instances, submit a month, resubmit failures, wait for zero again."""
     days = month()
     desk, capacity = Desk(stage), Capacity(cloud=stage.cloud, endpoint=ENDPOINT)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with stage.step("train the trees"):
+        with stage.step("train the booster"):
             build(folder)
-        outside = alone(folder, days)
+        outside = error_without_sagemaker(folder, days)
         stage.deploy(environment={"FLIGHTS_MODEL": str(folder)})
     idle = [rest(stage, capacity)]
     began = stage.cloud.time()
@@ -147,51 +147,51 @@ def run(stage: Stage) -> None:
         score(desk, capacity, days)
     seconds = stage.cloud.time() - began
     idle.append(rest(stage, capacity))
-    told = np.concatenate([desk.minutes(day) for day in days])
+    predicted = np.concatenate([desk.minutes(day) for day in days])
     stage.figure(
         Figure(
             name="mean absolute error over the month (minutes)",
-            value=error(told, [f for each in days.values() for f in each]),
+            value=error(predicted, [f for each in days.values() for f in each]),
             outside=outside,
             tolerance=0.001,
             noise="rounding: shares of 32 bits that are added up; seed 7",
         )
     )
-    tell(stage, desk, capacity, seconds=seconds, idle=idle)
+    report(stage, desk, capacity, seconds=seconds, idle=idle)
 
 
 def rest(stage: Stage, capacity: Capacity) -> float:
-    """Let time go by until no instance is left; the virtual seconds that took."""
+    """Advance the clock until there is no instance; returns the elapsed virtual seconds."""
     stage.cloud.set_rate(IDLE)
-    with stage.step("wait until no instance is left"):
+    with stage.step("wait until there is no instance"):
         return capacity.await_zero()
 
 
 def score(desk: Desk, capacity: Capacity, days: Days) -> None:
-    """Hand in every day, one of them cut off; that one again as soon as its failure is told."""
+    """Submit every day, one of them truncated; resubmit it after the error notification."""
     desk.stage.cloud.set_rate(WAITING)
     for day, each in days.items():
         content = body(each)
-        desk.hand_in(day, content[: len(content) // 2] if day == CUT_OFF else content)
+        desk.submit(day, content[: len(content) // 2] if day == CUT_OFF else content)
 
-    def all_told() -> bool:
+    def all_notified() -> bool:
         if capacity.see() > 1:
             desk.stage.cloud.set_rate(AT_WORK)
         known = len(desk.failed)
         desk.read_notices()
         for notice in desk.failed[known:]:
             again = date.fromisoformat(notice["inferenceId"])
-            desk.hand_in(again, body(days[again]))
+            desk.submit(again, body(days[again]))
         return set(desk.scored) == set(days)
 
-    until("an answer for every day", all_told, seconds=180)
+    until("a result for every day", all_notified, seconds=180)
 
 
-def tell(
+def report(
     stage: Stage, desk: Desk, capacity: Capacity, *, seconds: float, idle: list[float]
 ) -> None:
-    """Report what happened, and fail if it is not what was to happen."""
-    activities = [f"{clock_time(m.at)} {m.said}" for m in capacity.activities()]
+    """Report the events, and fail if one is missing."""
+    activities = [f"{clock_time(m.at)} {m.text}" for m in capacity.activities()]
     facts: dict[str, Any] = {
         "requests": {
             "sent": desk.sent, "scored": len(desk.scored), "failed": len(desk.failed),
@@ -224,12 +224,12 @@ def tell(
 
 def _check(desk: Desk, capacity: Capacity) -> None:
     if [notice["inferenceId"] for notice in desk.failed] != [str(CUT_OFF)]:
-        raise ExampleFailedError(f"{CUT_OFF} alone was to fail: {desk.failed}")
+        raise ExampleFailedError(f"{CUT_OFF} was expected as the only failure: {desk.failed}")
     counts = [count for _, count in capacity.counts]
     if capacity.most < 2:
-        raise ExampleFailedError(f"several instances were to work: {counts}")
+        raise ExampleFailedError(f"expected several instances: {counts}")
     if counts.count(0) < 2 or counts[-1] != 0:
-        raise ExampleFailedError(f"there was to be no instance before and after: {counts}")
+        raise ExampleFailedError(f"expected no instance before and after: {counts}")
 
 
 if __name__ == "__main__":

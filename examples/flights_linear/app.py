@@ -23,10 +23,10 @@ DATA = "datasets/flights/"
 
 
 class FlightsStack(Stack):
-    """A store, and a job that runs when a delivery of flights was completed."""
+    """A bucket, and a job that runs after each complete delivery of flights."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
-        """Wire it."""
+        """Define the resources."""
         super().__init__(scope, construct_id)
         store = DataStore(self, "Store")
         state = StateTable(self, "State", key=store.key)

@@ -1,6 +1,6 @@
-"""Flights by a linear learner: the simplest model that one should beat.
+"""Flights by a linear learner, the baseline for other models.
 
-The figure is the root of the mean squared error on the last week of March, beside least squares
+The metric is the root mean squared error on the last week of March, beside that of least squares
 on the same rows.
 """
 
@@ -22,7 +22,7 @@ TRAIN, TEST = (date(2013, 1, 1), date(2013, 3, 24)), (date(2013, 3, 25), date(20
 
 
 def row(flight: Flight) -> list[float]:
-    """Minutes, then what a line can use: the distance, where it starts, when."""
+    """The label, then the features of a linear model: distance, origin, time."""
     origin, distance, hour, weekday = flight.features[1], *flight.features[3:]
     return [flight.minutes, distance, hour, *(float(origin == n) for n in range(2)), weekday]
 
@@ -33,7 +33,7 @@ def table(span: tuple[date, date]) -> np.ndarray:
 
 
 def run(stage: Stage) -> None:
-    """Deploy, upload, wait for the job that the data started, compare."""
+    """Deploy, upload, wait for the job that the upload starts, and compare."""
     train, test = table(TRAIN), table(TEST)
     bucket = stage.deploy()["Bucket"]
     stage.upload(
@@ -55,7 +55,7 @@ def run(stage: Stage) -> None:
             value=math.sqrt(stage.metric(job, "test:mse")),
             outside=best,
             tolerance=0.05 * best,
-            noise="where the optimiser stops, at most a twentieth",
+            noise="stopping point of the optimizer, at most a twentieth",
         )
     )
     stage.note(flights={"train": len(train), "test": len(test)})

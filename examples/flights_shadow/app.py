@@ -1,6 +1,6 @@
-"""A challenger that sees what the champion is asked, and whose answers nobody gets.
+"""A shadow variant that receives copies of the champion's requests.
 
-``FLIGHTS_MODELS`` is the folder of the models (``python run.py <folder>`` makes it).
+``FLIGHTS_MODELS`` is the folder of the models (``python run.py <folder>`` creates it).
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from constructs_lib import (
     Variant,
 )
 
-HERE = Path(__file__).resolve().parent
+EXAMPLE = Path(__file__).resolve().parent
 ENDPOINT = "flights-shadow"
-FOLDER = Path(os.environ.get("FLIGHTS_MODELS", HERE / "models"))
+FOLDER = Path(os.environ.get("FLIGHTS_MODELS", EXAMPLE / "models"))
 
 
 class FlightsStack(Stack):
-    """Every request is copied to the challenger; what both answered is kept."""
+    """Every request is copied to the challenger; data capture records both responses."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
-        """Wire it."""
+        """Define the resources."""
         super().__init__(scope, construct_id)
         store = DataStore(self, "Store")
         network = PrivateNetwork(self, "Network", key=store.key)
@@ -59,7 +59,7 @@ class FlightsStack(Stack):
             endpoint_name=ENDPOINT,
             store=store,
             variants=[Variant(name="Champion", model=champion, instance_count=1)],
-            # The same weight as the variant's: all requests are copied.
+            # Equal to the weight of the production variant: all requests are copied.
             shadow=Variant(name="Challenger", model=challenger, instance_count=1),
             capture=DataCapture(),
         )

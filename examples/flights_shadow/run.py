@@ -1,7 +1,7 @@
-"""A shadow test: a challenger answers copies of the champion's requests, and is judged by them.
+"""A shadow test: a challenger receives copies of the champion's requests.
 
-The figures are the errors of both on the same flights, the challenger's from captured answers only,
-beside the same trees alone. Then a challenger that cannot read the requests costs callers nothing.
+The metrics are the errors of both on the same flights, the challenger's from captured data only,
+beside those of the same boosters. Then a challenger that fails does not affect callers.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ LEARNED = {
 }
 LATER = (date(2013, 4, 1), date(2013, 4, 7))
 AT_ONCE = 25
-# Virtual seconds a second, while the new fleet bakes.
+# Virtual seconds per second while the new fleet bakes.
 RATE = 20
 METRICS = ("Invocations", "InvocationModelErrors")
 
 
 @cache
 def flights() -> dict[date, list[Flight]]:
-    """All flights that are needed, by day."""
+    """All required flights, by day."""
     return load(*LEARNED.values(), LATER)
 
 
@@ -52,21 +52,21 @@ def within(span: tuple[date, date]) -> list[Flight]:
 
 
 def build(folder: Path) -> None:
-    """Make a folder for each model."""
+    """Create a folder for each model."""
     for name in LEARNED:
         keep(trees(name), folder / name.lower())
 
 
 @cache
 def trees(name: str) -> Any:
-    """The trees of a model."""
+    """The booster of a model."""
     return learned(within(LEARNED[name]))
 
 
 def unreadable(folder: Path) -> None:
-    """A challenger that never learned of weekdays, the last column of every request.
+    """Create a challenger without weekdays, the last column of every request.
 
-    Too few columns would not do: XGBoost takes those as missing, and AWS's container lets it.
+    Missing columns would not fail: XGBoost treats them as missing values, as in AWS's container.
     """
     former = within(LEARNED["Challenger"])
     keep(learned(former, features=len(former[0].features) - 1), folder / "challenger")
@@ -74,7 +74,7 @@ def unreadable(folder: Path) -> None:
 
 @dataclass
 class Callers:
-    """What callers got, by the number of the request, and what each waited."""
+    """The responses to callers by request number, and their latencies."""
 
     answers: dict[int, list[float]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
@@ -82,7 +82,7 @@ class Callers:
 
 
 def run(stage: Stage) -> None:
-    """Deploy, ask for a week, judge both by what was captured; then with a shadow that fails."""
+    """Deploy, send a week of flights, compare the captured data; then with a failing shadow."""
     later = within(LATER)
     batches = [later[start : start + AT_ONCE] for start in range(0, len(later), AT_ONCE)]
     with tempfile.TemporaryDirectory() as name:
@@ -91,32 +91,34 @@ def run(stage: Stage) -> None:
         with stage.step("train both models"):
             build(folder)
         stage.deploy(environment=environment)
-        first = ask(stage, batches)
-        judge(stage, batches, first)
+        first = send_all(stage, batches)
+        compare(stage, batches, first)
         before = counts(stage)
         unreadable(folder)
         stage.cloud.set_rate(RATE)
         stage.deploy(environment=environment)
         stage.cloud.set_rate(1)
-    second = ask(stage, batches)
+    second = send_all(stage, batches)
     stage.cloud.settle()
     after = counts(stage)
     if second.answers != first.answers:
-        raise ExampleFailedError("a failing shadow changed what callers got")
+        raise ExampleFailedError("a failing shadow changed the responses to callers")
     since = {name: {m: after[name][m] - before[name][m] for m in METRICS} for name in LEARNED}
     report(stage, {"a good challenger": (first, before), "one that fails": (second, since)})
     failed = {name: counted["InvocationModelErrors"] for name, counted in since.items()}
     if failed != {"Champion": 0, "Challenger": len(batches)}:
-        raise ExampleFailedError(f"only the challenger was to fail, always: {failed}")
+        raise ExampleFailedError(
+            f"expected every request of the challenger to fail, and no other: {failed}"
+        )
 
 
-def judge(stage: Stage, batches: list[list[Flight]], callers: Callers) -> None:
-    """Report the error of both, from what was captured."""
+def compare(stage: Stage, batches: list[list[Flight]], callers: Callers) -> None:
+    """Report the errors of both models from captured data."""
     later = [flight for batch in batches for flight in batch]
-    with stage.step("wait for what is captured"):
+    with stage.step("wait for captured data"):
         stage.cloud.settle()
-        told = {name: captured(stage, name) for name in LEARNED}
-    for name, answers in told.items():
+        responses = {name: captured(stage, name) for name in LEARNED}
+    for name, answers in responses.items():
         if sorted(answers) != list(range(len(batches))):
             raise ExampleFailedError(f"of {len(batches)} requests {name} has {len(answers)}")
         stage.figure(
@@ -128,14 +130,14 @@ def judge(stage: Stage, batches: list[list[Flight]], callers: Callers) -> None:
                 noise="rounding of 32-bit numbers; seed 7",
             )
         )
-    if callers.answers != told["Champion"]:
-        raise ExampleFailedError("callers got something else than what was captured")
+    if callers.answers != responses["Champion"]:
+        raise ExampleFailedError("responses to callers differ from captured ones")
 
 
-def ask(stage: Stage, batches: list[list[Flight]]) -> Callers:
-    """Send every request; what the callers got, all of it from the champion."""
+def send_all(stage: Stage, batches: list[list[Flight]]) -> Callers:
+    """Send every request; all responses come from the champion."""
     runtime, callers = stage.cloud.client("sagemaker-runtime"), Callers()
-    with stage.step(f"ask {len(batches)} times"):
+    with stage.step(f"send {len(batches)} requests"):
         for number, batch in enumerate(batches):
             began = wall.perf_counter()
             try:
@@ -143,13 +145,13 @@ def ask(stage: Stage, batches: list[list[Flight]]) -> Callers:
                     EndpointName=ENDPOINT, ContentType="text/csv", Accept="text/csv",
                     InferenceId=str(number), Body="\n".join(f.row() for f in batch),
                 )  # fmt: skip
-                told = values(answer["Body"].read())
+                predicted = values(answer["Body"].read())
             except ClientError as error:
                 callers.failures.append(str(error))
                 continue
             if answer["InvokedProductionVariant"] != "Champion":
-                raise ExampleFailedError(f"a caller was answered by {answer}")
-            callers.answers[number] = told
+                raise ExampleFailedError(f"a caller received a response of {answer}")
+            callers.answers[number] = predicted
             callers.milliseconds.append((wall.perf_counter() - began) * 1000)
     if callers.failures:
         raise ExampleFailedError(f"{len(callers.failures)} failed: {callers.failures[0]}")
@@ -157,14 +159,14 @@ def ask(stage: Stage, batches: list[list[Flight]]) -> Callers:
 
 
 def captured(stage: Stage, variant: str) -> dict[int, list[float]]:
-    """What a variant answered, by the number of the request, from the store."""
-    found = {}
+    """The captured responses of a variant by request number."""
+    answers = {}
     for line in lines(stage, f"capture/{ENDPOINT}/{variant}/"):
         data = line["captureData"]["endpointOutput"]
         coded = data["data"].encode()
         answer = base64.b64decode(coded) if data["encoding"] == "BASE64" else coded
-        found[int(line["eventMetadata"]["inferenceId"])] = values(answer)
-    return found
+        answers[int(line["eventMetadata"]["inferenceId"])] = values(answer)
+    return answers
 
 
 def lines(stage: Stage, prefix: str) -> Iterator[dict[str, Any]]:
@@ -177,7 +179,7 @@ def lines(stage: Stage, prefix: str) -> Iterator[dict[str, Any]]:
 
 
 def counts(stage: Stage) -> dict[str, dict[str, int]]:
-    """What CloudWatch has counted of each variant so far."""
+    """CloudWatch's counts of each variant."""
     readings = {
         name: Readings(cloud=stage.cloud, endpoint=ENDPOINT, variant=name) for name in LEARNED
     }
@@ -185,7 +187,7 @@ def counts(stage: Stage) -> dict[str, dict[str, int]]:
 
 
 def report(stage: Stage, times: dict[str, tuple[Callers, dict[str, dict[str, int]]]]) -> None:
-    """What callers had of each challenger, beside what CloudWatch counted of both variants."""
+    """Report the results of callers beside CloudWatch's counts of both variants."""
     for beside, (callers, counted) in times.items():
         sent = len(callers.answers) + len(callers.failures)
         waited = round(median(callers.milliseconds), 2)
@@ -193,7 +195,7 @@ def report(stage: Stage, times: dict[str, tuple[Callers, dict[str, dict[str, int
         stage.note(**{beside: {"requests": requests, "variants": counted}})
         stage.say(f"beside {beside}: {requests}, {counted}")
         if any(each["Invocations"] != sent for each in counted.values()):
-            raise ExampleFailedError(f"{sent} were sent, CloudWatch has {counted}")
+            raise ExampleFailedError(f"{sent} requests were sent, CloudWatch counted {counted}")
 
 
 if __name__ == "__main__":

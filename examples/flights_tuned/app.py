@@ -1,4 +1,4 @@
-"""Minutes in the air by XGBoost, whose settings are searched."""
+"""Minutes in the air by XGBoost with tuned hyperparameters."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ DATA = "datasets/flights/"
 
 
 class FlightsStack(Stack):
-    """A store, and a Bayesian search that runs when a delivery of flights was completed."""
+    """A bucket, and a Bayesian tuning job that runs after each complete delivery of flights."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
-        """Wire it."""
+        """Define the resources."""
         super().__init__(scope, construct_id)
         store = DataStore(self, "Store")
         state = StateTable(self, "State", key=store.key)

@@ -1,7 +1,7 @@
 """Flights by a tuned XGBoost: a Bayesian search over depth, learning rate and subsampling.
 
-The figure is the error of the best trial on the last week of March, beside XGBoost alone with
-the hyperparameters that the search came to.
+The metric is the error of the best trial on the last week of March, beside that of XGBoost without
+SageMaker and with the hyperparameters of the best trial.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def csv(span: tuple[date, date]) -> bytes:
     return "".join(f"{flight.labelled()}\n" for flights in days for flight in flights).encode()
 
 
-def alone(train: bytes, later: bytes, found: dict[str, str]) -> float:
-    """The error of XGBoost by itself with these hyperparameters."""
+def error_without_sagemaker(train: bytes, later: bytes, hyperparameters: dict[str, str]) -> float:
+    """The error of XGBoost without SageMaker, with hyperparameters."""
     import xgboost
 
     def matrix(body: bytes) -> xgboost.DMatrix:
@@ -35,20 +35,20 @@ def alone(train: bytes, later: bytes, found: dict[str, str]) -> float:
 
     settings = {
         "objective": "reg:squarederror", "eval_metric": "mae", "seed": 7,
-        "max_depth": int(found["max_depth"]), "eta": float(found["eta"]),
-        "subsample": float(found["subsample"]),
+        "max_depth": int(hyperparameters["max_depth"]), "eta": float(hyperparameters["eta"]),
+        "subsample": float(hyperparameters["subsample"]),
     }  # fmt: skip
-    told: dict[str, dict[str, list[float]]] = {}
+    history: dict[str, dict[str, list[float]]] = {}
     held_out = matrix(later)
     xgboost.train(
-        settings, matrix(train), 60, evals=[(held_out, "validation")], evals_result=told,
+        settings, matrix(train), 60, evals=[(held_out, "validation")], evals_result=history,
         verbose_eval=False,
     )  # fmt: skip
-    return told["validation"]["mae"][-1]
+    return history["validation"]["mae"][-1]
 
 
 def run(stage: Stage) -> None:
-    """Deploy, upload, wait for the search that the data started, compare."""
+    """Deploy, upload, wait for the tuning job that the upload starts, and compare."""
     train, later = csv(TRAIN), csv(LATER)
     bucket = stage.deploy()["Bucket"]
     stage.upload(
@@ -63,15 +63,15 @@ def run(stage: Stage) -> None:
     best = search["BestTrainingJob"]
     tried = search["TrainingJobStatusCounters"]["Completed"]
     if tried != 12:
-        raise ExampleFailedError(f"12 trials were to complete, {tried} did")
-    found = best["TunedHyperParameters"]
+        raise ExampleFailedError(f"expected 12 completed trials, got {tried}")
+    hyperparameters = best["TunedHyperParameters"]
     stage.figure(
         Figure(
             name="mean absolute error of the best trial (minutes)",
             value=float(best["FinalHyperParameterTuningJobObjectiveMetric"]["Value"]),
-            outside=alone(train, later, found),
+            outside=error_without_sagemaker(train, later, hyperparameters),
             tolerance=0.001,
             noise="rounding of the metric in the log; seed 7",
         )
     )
-    stage.note(best=best["TrainingJobName"], found=found)
+    stage.note(best=best["TrainingJobName"], hyperparameters=hyperparameters)

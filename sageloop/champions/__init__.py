@@ -1,1 +1,1 @@
-"""The champions of an endpoint: where they come from, when they served, and one of them again."""
+"""Champions of an endpoint: their lineage, their times of service, and manual rollbacks."""

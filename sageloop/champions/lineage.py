@@ -1,4 +1,4 @@
-"""The lineage of an endpoint's models: data, job, verdict, approval, and when each served."""
+"""The lineage of an endpoint's models: data, job, gate decision, approval, times of service."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sageloop.champions.found import Promotion, champion_row, read_row, version_of
+from sageloop.champions.endpoints import Promotion, champion_row, read_row, version_of
 from sageloop.jobs.kinds import final_metrics
 
 _PROPERTY = "sageloop:"
@@ -21,14 +21,14 @@ _PENDING = "PendingManualApproval"
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Where a model comes from.
+    """The origin of a model.
 
     Attributes:
-        training_job: The job that made it.
-        tuning_job: The search whose best trial that job was.
-        data: For each channel its S3 address and kind (``S3Prefix``, ``ManifestFile``).
+        training_job: The job that trained it.
+        tuning_job: The tuning job of which that job was the best trial.
+        data: S3 URI and data type (``S3Prefix``, ``ManifestFile``) of each channel.
         hyperparameters: The first 12 hex digits of their SHA-256.
-        metrics: Last metrics of the job.
+        metrics: Final metrics of the job.
 
     """
 
@@ -41,12 +41,12 @@ class Origin:
 
 @dataclass(frozen=True, kw_only=True)
 class Term:
-    """One time that a model served, in epoch seconds; ``until`` is None while it does.
+    """A period in which a model served, in epoch seconds; ``until`` is None for the champion.
 
     Attributes:
-        since: Begin.
+        since: Start.
         until: End.
-        by: Who asked for it; None where the loop did.
+        by: The caller of a manual request; None for the loop.
 
     """
 
@@ -60,17 +60,17 @@ class Model:
     """A registered model.
 
     Attributes:
-        version: Its number in the group.
-        package_arn: Its package.
-        created: When it was registered, in epoch seconds.
-        status: ``champion`` (``parked champion`` while its endpoint is away), ``promoting``,
-            ``former champion``, ``rolled back``, ``waits for approval``, ``rejected`` or
-            ``approved`` (and never served).
+        version: Its version in the model package group.
+        package_arn: The ARN of its model package.
+        created: The time of its registration, in epoch seconds.
+        status: ``champion`` (``stopped champion`` while its endpoint is stopped), ``promoting``,
+        ``former champion``, ``rolled back``, ``waits for approval``, ``rejected`` or
+        ``approved`` (and never served).
         approval: SageMaker's approval status.
-        reason: The gate's, or why it was rolled back.
-        verdict: What ``result#<job>`` says.
-        origin: Where it comes from.
-        served: When it served, oldest first.
+        reason: The gate's reason, or the reason of its rollback.
+        outcome: The outcome in ``result#<job>``: the gate's decision.
+        origin: Its data, job and metrics.
+        served: The periods in which it served, oldest first.
 
     """
 
@@ -80,7 +80,7 @@ class Model:
     status: str
     approval: str
     reason: str
-    verdict: str | None
+    outcome: str | None
     origin: Origin
     served: list[Term]
 
@@ -89,8 +89,8 @@ def lineage_of(client: Any, promotion: Promotion) -> list[Model]:
     """Every model of an endpoint's registry, newest first.
 
     Args:
-        client: Gives the boto3 client of a service.
-        promotion: What stands behind the endpoint.
+        client: Creates the boto3 client of a service.
+        promotion: The resources of the endpoint.
 
     """
     row = champion_row(client("dynamodb"), promotion)
@@ -102,22 +102,22 @@ def lineage_of(client: Any, promotion: Promotion) -> list[Model]:
 
 
 def terms_of(row: Mapping[str, Any]) -> dict[str, list[Term]]:
-    """For each package the times that it served, from the champion's record."""
+    """The periods of service of each package, from the champion's record."""
     served = list(row.get("served", []))
     if not served and row.get("live_since") is not None and row.get("state") == "live":
-        # A record from before champions were remembered knows the last one only.
+        # Records of earlier releases contain the last champion only.
         served = [{"package_arn": row["package_arn"], "since": row["live_since"]}]
-    found: dict[str, list[Term]] = {}
+    terms: dict[str, list[Term]] = {}
     for each, following in zip_longest(served, served[1:]):
         since = float(each.get("since", 0.0))
         until = None if following is None else float(following.get("since", since))
         term = Term(since=since, until=until, by=each.get("by"))
-        found.setdefault(str(each["package_arn"]), []).append(term)
-    return found
+        terms.setdefault(str(each["package_arn"]), []).append(term)
+    return terms
 
 
 def status_of(row: Mapping[str, Any], arn: str, approval: str, served: list[Term]) -> str:
-    """What a package is to its endpoint now."""
+    """The status of a package at its endpoint."""
     current = row.get("package_arn") == arn
     if arn in row.get("quarantined", []):
         return "rolled back"
@@ -125,7 +125,7 @@ def status_of(row: Mapping[str, Any], arn: str, approval: str, served: list[Term
         return "promoting"
     if current and row.get("state") in {"live", "rolled_back"}:
         # Rows of the previous release have "parked".
-        return "parked champion" if row.get("stopped", row.get("parked")) else "champion"
+        return "stopped champion" if row.get("stopped", row.get("parked")) else "champion"
     if served:
         return "former champion"
     other = {"Rejected": "rejected", _PENDING: "waits for approval"}
@@ -134,8 +134,8 @@ def status_of(row: Mapping[str, Any], arn: str, approval: str, served: list[Term
 
 def _packages(sagemaker: Any, group: str) -> Iterator[str]:
     pages = sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group)
-    found = [item["ModelPackageArn"] for page in pages for item in page["ModelPackageSummaryList"]]
-    yield from sorted(found, key=version_of, reverse=True)
+    arns = [item["ModelPackageArn"] for page in pages for item in page["ModelPackageSummaryList"]]
+    yield from sorted(arns, key=version_of, reverse=True)
 
 
 def _model(client: Any, table: str, arn: str, row: Mapping[str, Any], served: list[Term]) -> Model:
@@ -148,16 +148,16 @@ def _model(client: Any, table: str, arn: str, row: Mapping[str, Any], served: li
     approval = described["ModelApprovalStatus"]
     status = status_of(row, arn, approval, served)
     why = str(properties.get(f"{_PROPERTY}reason", ""))
-    told = str(row.get("reason", ""))
+    message = str(row.get("reason", ""))
     return Model(
         version=version_of(arn),
         package_arn=arn,
         created=described["CreationTime"].timestamp(),
         status=status,
         approval=approval,
-        reason=told if status == "rolled back" and f"{arn})" in told else why,
+        reason=message if status == "rolled back" and f"{arn})" in message else why,
         # Rows of the previous release have "verdict".
-        verdict=result.get("outcome", result.get("verdict")),
+        outcome=result.get("outcome", result.get("verdict")),
         origin=origin,
         served=served,
     )
@@ -180,7 +180,7 @@ def _origin(sagemaker: Any, properties: Mapping[str, str]) -> Origin:
 
 
 def _described(sagemaker: Any, name: str) -> dict[str, Any] | None:
-    """A training job; None for one that SageMaker does not know any more."""
+    """Describe a training job; None if SageMaker does not know it any more."""
     try:
         return dict(sagemaker.describe_training_job(TrainingJobName=name))
     except ClientError as error:

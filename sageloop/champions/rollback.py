@@ -1,4 +1,4 @@
-"""Bringing a former champion back by hand, and watching it come."""
+"""Requests a manual rollback to a former champion and watches it."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sageloop.champions.found import Promotion, champion_row, version_of
+from sageloop.champions.endpoints import Promotion, champion_row, version_of
 from sageloop.champions.lineage import terms_of
-from sageloop.jobs.hand import Place
+from sageloop.jobs.start import Place
 
 
 class RollbackError(RuntimeError):
-    """The rollback cannot be, or was refused; the message says why."""
+    """The rollback is impossible or was refused; the message has the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rollback:
-    """A rollback that was asked for.
+    """The response to a rollback request.
 
     Attributes:
         endpoint: Name of the endpoint.
-        version: Package that is to serve.
-        before: Package that was the champion.
+        version: The package to roll back to.
+        before: The package of the current champion.
         status: ``accepted``, ``ignored`` or ``refused``.
-        reason: Why it is not accepted.
-        step: What the promoter did last.
+        reason: Why it is not accepted, otherwise None.
+        step: The last step of the promote function.
 
     """
 
@@ -45,7 +45,7 @@ class Rollback:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came of a rollback: whether the package serves, and what the record says."""
+    """The result of a rollback: whether the package serves, and the champion's record."""
 
     live: bool
     state: str
@@ -55,10 +55,10 @@ class Outcome:
 
 
 def choose(row: dict[str, Any], version: int | None) -> str:
-    """The package to bring back: the champion before the present one, or the one of a number.
+    """The package to roll back to: the previous champion, or the one with a version.
 
     Raises:
-        RollbackError: If it never served, naming those that did, or serves already.
+        RollbackError: If it never served, with the versions that did, or serves already.
 
     """
     served = [str(each["package_arn"]) for each in row.get("served", [])]
@@ -79,7 +79,7 @@ def choose(row: dict[str, Any], version: int | None) -> str:
 
 
 def roll_back(place: Place, promotion: Promotion, version: int | None) -> Rollback:
-    """Ask the promote function for a former champion.
+    """Invoke the promote function with a rollback request.
 
     Raises:
         RollbackError: If there is no such champion, or the function fails or refuses.
@@ -95,18 +95,18 @@ def roll_back(place: Place, promotion: Promotion, version: int | None) -> Rollba
     answer = place.client("lambda").invoke(
         FunctionName=promotion.function, Payload=json.dumps(event)
     )
-    told = json.loads(answer["Payload"].read())
+    result = json.loads(answer["Payload"].read())
     if answer.get("FunctionError"):
-        raise RollbackError(str(told.get("errorMessage", told)))
-    if told["status"] == "refused":
-        raise RollbackError(str(told["reason"]))
+        raise RollbackError(str(result.get("errorMessage", result)))
+    if result["status"] == "refused":
+        raise RollbackError(str(result["reason"]))
     return Rollback(
         endpoint=promotion.endpoint,
         version=version_of(arn),
         before=version_of(row.get("package_arn")),
-        status=str(told["status"]),
-        reason=str(told.get("reason", "")),
-        step=str(told.get("step", "")),
+        status=str(result["status"]),
+        reason=str(result.get("reason", "")),
+        step=str(result.get("step", "")),
     )
 
 
@@ -118,14 +118,14 @@ def watch(
     show: Callable[[str], None],
     pause: Callable[[float], None] = wall.sleep,
 ) -> Outcome:
-    """Look at the record until the wish is granted and its rollout has ended, however it ended.
+    """Poll the record until the request is handled and its rollout has ended.
 
     Args:
-        place: Where it is.
-        promotion: What stands behind the endpoint.
-        version: The package asked for.
-        show: Called with what goes on, again and again.
-        pause: Waits so many seconds.
+        place: The target that runs the endpoint.
+        promotion: The resources of the endpoint.
+        version: The requested package.
+        show: Receives the progress at every poll.
+        pause: Waits the given number of seconds.
 
     """
     while True:
@@ -142,8 +142,8 @@ def watch(
 
 
 def _who(place: Place) -> str:
-    """Who asks, for the record; AWS's own trail has the proof."""
+    """The caller's identity for the record; CloudTrail records it reliably."""
     try:
         return str(place.client("sts").get_caller_identity()["Arn"])
     except ClientError:
-        return "somebody"
+        return "an unknown caller"

@@ -1,1 +1,1 @@
-"""The `sageloop` command: a thin face over boto3, the CDK CLI and the local cloud."""
+"""The `sageloop` command, built on boto3, the CDK CLI and the local cloud."""

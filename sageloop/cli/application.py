@@ -1,4 +1,4 @@
-"""The commands of `sageloop`, put together."""
+"""The `sageloop` command with its subcommands."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sageloop.cli.train import train
 
 application = typer.Typer(
     name="sageloop", no_args_is_help=True, rich_markup_mode=None, add_completion=False,
-    help="Provision ML stacks on SageMaker, and run the very same on one machine.",
+    help="Provision ML stacks on SageMaker, and run the same stacks on one machine.",
 )  # fmt: skip
 application.add_typer(local, name="local")
 application.add_typer(examples, name="examples")

@@ -1,4 +1,4 @@
-"""`sageloop examples`: small real projects, each run end to end on this machine."""
+"""`sageloop examples`: small real projects, each run end to end in a local cloud."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from sageloop.examples.figure import Figure, Outcome
 
 application = typer.Typer(
     no_args_is_help=True,
-    help="Small real projects under examples/: deploy each, run it, hold it to a figure.",
+    help="Small real projects under examples/: deploys each, runs it and checks its metric.",
 )
 _Project = Annotated[Path, typer.Option(help="a checkout of the project")]
 
 
 @application.command("list")
 def list_examples(project: _Project = Path(), json_file: JsonFile = None) -> None:
-    """Say which examples there are, and what each needs."""
+    """List the examples and their requirements."""
     examples = _found(project)
     table = Table("example", "what it shows", "needs")
     for example in examples.values():
@@ -40,21 +40,21 @@ def run(
 ) -> None:
     """Deploy examples with the stock CDK CLI into a fresh local cloud each, and run them.
 
-    Each reports a figure of merit beside the same work done outside, with the library alone.
-    Exit code 0 only if every example ran to its end and every figure holds.
+    Each reports a metric and the same metric of the library without SageMaker. Exit code 0 only if
+    every example completes and every metric is within its tolerance.
     """
     from sageloop.examples.runner import run_example
 
     console = Console()
     wanted = [] if names is None else names
     if every == bool(wanted):
-        console.print("[red]name examples, or say --all[/] (sageloop examples list names them)")
+        console.print("[red]specify examples or --all[/] (to list them: sageloop examples list)")
         raise typer.Exit(2)
     outcomes = []
     for example in _chosen(_found(project), wanted):
         console.print(f"[bold]{example.name}[/]: {example.title}")
         with console.status(f"{example.name} …"):
-            outcome = run_example(example, tell=lambda line: console.print(f"  {line}"))
+            outcome = run_example(example, log=lambda line: console.print(f"  {line}"))
         outcomes.append(outcome)
         if outcome.problem:
             console.print(f"  [red]{outcome.problem}[/]", markup=True, highlight=False)

@@ -1,4 +1,4 @@
-"""`sageloop history`: where an endpoint's models come from, and when each served."""
+"""`sageloop history`: the origin of an endpoint's models and the times when each served."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sageloop.cli.report import JsonFile, fail, write_report
 from sageloop.local_cloud.client import LocalCloudError
 
 if TYPE_CHECKING:
-    from sageloop.champions.found import Promotion
+    from sageloop.champions.endpoints import Promotion
     from sageloop.champions.lineage import Model, Term
 
 
@@ -39,15 +39,15 @@ def history(
     region: Region = None,
     json_file: JsonFile = None,
 ) -> None:
-    """Show each model of an endpoint: its data, job, verdict, approval, and when it served.
+    """Show each model of an endpoint: data, job, gate decision, approval, and times of service.
 
-    Say where: --local, --endpoint-url, or an AWS account by --profile NAME or --aws, which is
-    named on standard error. It only reads: the parameters below /sageloop/endpoints/, the
-    registry, the jobs and the state table. Exit code 2 if the endpoint cannot be found.
+    Specify --local, --endpoint-url, or an AWS account by --profile NAME or --aws; the account is
+    named on standard error. The command only reads: the parameters below /sageloop/endpoints/,
+    the model registry, the jobs and the state table. Exit code 2 if the endpoint does not exist.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from sageloop.champions.found import NoSuchEndpointError, find_promotion, known_endpoints
+    from sageloop.champions.endpoints import NoSuchEndpointError, find_promotion, known_endpoints
     from sageloop.champions.lineage import lineage_of
 
     console = Console(highlight=False, soft_wrap=True)
@@ -65,7 +65,7 @@ def history(
     ) as error:  # fmt: skip
         fail(" ".join(str(error).split()))
     if not models:
-        fail("no champion endpoint is deployed here (no parameter below /sageloop/endpoints/)")
+        fail("no champion endpoint is deployed (no parameter below /sageloop/endpoints/)")
     for promotion, listed in models:
         _print(console, promotion, listed)
     write_report(json_file, {
@@ -80,23 +80,23 @@ def history(
 def _print(console: Console, promotion: Promotion, models: list[Model]) -> None:
     console.print(f"{promotion.endpoint} (registry {promotion.group})", markup=False)
     if not models:
-        console.print("  no model was registered yet", markup=False)
+        console.print("  no model is registered", markup=False)
     for model in models:
         for line in _lines(model):
             console.print(line, markup=False)
 
 
 def _lines(model: Model) -> list[str]:
-    """A model in a few lines: the most recent fact first."""
+    """A model in a few lines, latest fact first."""
     origin = model.origin
-    job = "a job unknown" if origin.training_job is None else origin.training_job
+    job = "an unknown job" if origin.training_job is None else origin.training_job
     of = "" if origin.tuning_job is None else f", best trial of {origin.tuning_job}"
     digest = "" if origin.hyperparameters is None else f", hyperparameters {origin.hyperparameters}"
     metrics = ", ".join(f"{name} = {value:g}" for name, value in sorted(origin.metrics.items()))
     facts = [
         *(_term(term) for term in model.served),
         f"{model.approval}: {model.reason}" if model.reason else model.approval,
-        f"made by {job}{of}{digest}",
+        f"trained by {job}{of}{digest}",
         *([metrics] if metrics else []),
         *(f"{channel}: {source}" for channel, source in sorted(origin.data.items())),
     ]

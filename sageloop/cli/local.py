@@ -1,4 +1,4 @@
-"""`sageloop local`: a local cloud that stays up between commands."""
+"""`sageloop local`: a local cloud that keeps running between commands."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from sageloop.cli.running import (
     log_file,
     needed_cloud,
 )
+from sageloop.local_cloud.access.enforcement.mode import AccessMode, access_mode
 from sageloop.local_cloud.client import (
     LocalCloud,
     LocalCloudError,
@@ -32,87 +33,113 @@ from sageloop.local_cloud.shell_environment import command_environment, shell_li
 
 application = typer.Typer(
     no_args_is_help=True,
-    help="The AWS that runs on this machine: start it, look at it, end it.",
+    help="AWS on this machine: start, inspect and stop a local cloud.",
 )
 
 DEFAULT_PORT = 4747
-_IN_MEMORY = "its state is in memory: when it ends, all that was deployed and stored is gone"
+_IAM_HELP = (
+    "what happens to a call that access policies deny: enforce refuses it, as AWS does; warn "
+    "carries it out and records the denial, which sageloop local status counts; off evaluates no "
+    "policies"
+)
+_MODES = {
+    AccessMode.ENFORCE: "access policies are enforced: calls that they deny are refused",
+    AccessMode.WARN: "access policies are not enforced: calls that they deny are recorded only",
+    AccessMode.OFF: "access policies are not evaluated: every call is carried out",
+}
+_IN_MEMORY = "its state is in memory: when it stops, all stacks and data are deleted"
 
 
 @application.command()
 def up(
-    port: Annotated[int, typer.Option(help="port on 127.0.0.1; 0 takes a free one")] = DEFAULT_PORT,
-    region: Annotated[str, typer.Option(help="region the cloud speaks for")] = "us-east-1",
-    rate: Annotated[float, typer.Option(help="virtual seconds a second")] = 1.0,
+    *,
+    port: Annotated[
+        int, typer.Option(help="port on 127.0.0.1; 0 selects a free one")
+    ] = DEFAULT_PORT,
+    region: Annotated[str, typer.Option(help="region of the cloud")] = "us-east-1",
+    rate: Annotated[float, typer.Option(help="virtual seconds per second")] = 1.0,
     allow: Annotated[
         list[str] | None,
         typer.Option(help="a resource type that may be stored without being executed"),
     ] = None,
+    iam: Annotated[str, typer.Option(metavar="enforce|warn|off", help=_IAM_HELP)] = "enforce",
     json_file: JsonFile = None,
 ) -> None:
     """Start a local cloud in the background.
 
-    Then, in the same folder: sageloop local run -- COMMAND, where the command is cdk, aws or a
-    program of your own.
+    Then, in the same folder: sageloop local run -- COMMAND, where the command is cdk, aws or
+    another program.
     """
-    _check(rate=rate, port=port, region=region)
+    _check(rate=rate, port=port, region=region, iam=iam)
     known = found_cloud()
     if known:
-        fail(f"a local cloud runs already at {known.endpoint_url}; end it: sageloop local down")
+        fail(
+            f"a local cloud is already running at {known.endpoint_url}; "
+            "stop it: sageloop local down"
+        )
     _make_folder()
     try:
         cloud = LocalCloud.start(
             port=port, region=region, rate=rate, allow=allow if allow is not None else (),
-            log=log_file(), detached=True, warm=True, access_file=facts_file(),
+            log=log_file(), detached=True, warm=True, access_file=facts_file(), iam=iam,
         )  # fmt: skip
     except LocalCloudError as error:
         fail(str(error).splitlines()[-1])
-    report = {"endpoint_url": cloud.endpoint_url, "pid": cloud.pid, "region": region}
+    report = {
+        "endpoint_url": cloud.endpoint_url, "pid": cloud.pid, "region": region, "iam": iam,
+    }  # fmt: skip
     write_report(json_file, report)
-    typer.echo(f"the local cloud answers at {cloud.endpoint_url} (process {cloud.pid})")
+    typer.echo(f"the local cloud is running at {cloud.endpoint_url} (process {cloud.pid})")
     typer.echo(_IN_MEMORY)
+    typer.echo(_MODES[access_mode(iam)])
     typer.echo("to use it: sageloop local run -- COMMAND")
 
 
 @application.command()
 def down() -> None:
-    """End the local cloud of this folder and everything it started."""
+    """Stop the local cloud of this folder and all its processes."""
     try:
         if not end_cloud(access_of_folder()):
             raise NoCloudError
     except NoCloudError as error:
         fail(error.fact)
     facts_file().unlink(missing_ok=True)
-    typer.echo("the local cloud is down; nothing it started is left")
+    typer.echo("the local cloud and all its processes have stopped")
 
 
 @application.command()
 def status(json_file: JsonFile = None) -> None:
-    """Say whether a local cloud runs here, what it serves and what is in flight."""
+    """Show whether a local cloud is running, its services, denials and activities in flight."""
     try:
         cloud = cloud_of_folder()
     except NoCloudError as error:
         write_report(json_file, {"ok": False})
         fail(str(error))
-    health = cloud.health()
-    write_report(json_file, health | {"endpoint_url": cloud.endpoint_url})
+    health, access = cloud.health(), cloud.access_summary()
+    write_report(json_file, health | {"endpoint_url": cloud.endpoint_url, "iam": access})
     typer.echo(f"{cloud.endpoint_url}  account {health['account']}  region {health['region']}")
     typer.echo(_IN_MEMORY)
     typer.echo(f"own services: {', '.join(health['services'])}")
+    typer.echo(_MODES[AccessMode(access["mode"])])
+    typer.echo(f"denied calls: {access['denied']}")
+    for line in cloud.denials():
+        typer.echo(f"  {line}")
     typer.echo(f"processes: {len(health['processes'])}")
     typer.echo(f"in flight: {', '.join(health['in_flight']) or 'nothing'}")
 
 
 @application.command()
 def clock(
-    hours: Annotated[float, typer.Option(min=0, help="virtual hours to move on")] = 0.0,
-    minutes: Annotated[float, typer.Option(min=0, help="virtual minutes to move on")] = 0.0,
-    rate: Annotated[float | None, typer.Option(help="virtual seconds a second from now on")] = None,
+    hours: Annotated[float, typer.Option(min=0, help="virtual hours to advance")] = 0.0,
+    minutes: Annotated[float, typer.Option(min=0, help="virtual minutes to advance")] = 0.0,
+    rate: Annotated[
+        float | None, typer.Option(help="virtual seconds per second from now on")
+    ] = None,
     json_file: JsonFile = None,
 ) -> None:
-    """Say what time it is in the local cloud, move its clock on, or turn its dial.
+    """Show the time of the local cloud, advance its clock, or change its rate.
 
-    What falls due on the way happens: schedules fire, alarms evaluate, bakes end.
+    Everything that falls due is processed: schedules fire, alarms evaluate, bakes end.
     """
     cloud = needed_cloud()
     _check(rate=rate)
@@ -130,8 +157,8 @@ def env() -> None:
     """Print shell lines that point AWS clients at the local cloud, and at nothing else.
 
     For a POSIX shell: eval "$(sageloop local env)" && cdk deploy. Every AWS_*, CDK_* and proxy
-    variable of the shell is unset or replaced, except CDK_VALIDATION. Where no local cloud
-    answers, the lines leave a shell that reaches nothing, the last of them fails, and so does
+    variable of the shell is unset or replaced, except CDK_VALIDATION. If no local cloud answers,
+    the lines configure an endpoint that refuses connections, the last line fails, and so does
     this command. For a single command, use: sageloop local run.
     """
     wanted = command_environment(needed_cloud().environment(), os.environ)
@@ -149,17 +176,17 @@ def run(
 ) -> None:
     """Run a command that reaches the local cloud of this folder and no AWS account.
 
-    For example: sageloop local run -- cdk deploy --all. The command gets this shell's variables
-    without its AWS_*, CDK_* and proxy variables (CDK_VALIDATION is kept), and those that point
-    AWS clients at the cloud. It takes the place of this process: its input, output, signals and
-    exit code are its own. Where no local cloud answers, nothing is started and the exit code is
-    2; it is 126 or 127 if the command cannot be executed or is not found.
+    For example: sageloop local run -- cdk deploy --all. The command runs with this shell's
+    variables without its AWS_*, CDK_* and proxy variables (CDK_VALIDATION is kept), and with
+    those that point AWS clients at the cloud. It replaces this process: its input, output,
+    signals and exit code are its own. If no local cloud answers, nothing is started and the exit
+    code is 2; it is 126 or 127 if the command cannot be executed or is not found.
     """
     environment = command_environment(needed_cloud().environment(), os.environ)
-    # Python ignores this signal, and what it ignores the command would ignore.
+    # Python ignores this signal, and the command would inherit that.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
-        os.execvpe(command[0], command, environment)  # noqa: S606 - no shell is wanted
+        os.execvpe(command[0], command, environment)  # noqa: S606 - no shell is involved
     except FileNotFoundError:
         fail(f"{command[0]}: command not found", code=127)
     except OSError as error:
@@ -171,7 +198,7 @@ def logs(
     group: Annotated[str | None, typer.Argument(help="a log group; without it, list them")] = None,
     lines: Annotated[int, typer.Option(help="how many of the last events to print")] = 100,
 ) -> None:
-    """Print a log group (a function's, a job's, an endpoint's), or list the groups there are."""
+    """Print a log group (of a function, a job or an endpoint), or list the log groups."""
     cloud = needed_cloud()
     client = cloud.client("logs")
     groups = client.describe_log_groups()["logGroups"]
@@ -180,13 +207,16 @@ def logs(
             typer.echo(found["logGroupName"])
         return
     if group not in [g["logGroupName"] for g in groups]:
-        fail(f"no log group {group}; sageloop local logs lists those there are")
+        fail(f"no log group {group}; sageloop local logs lists them")
     for event in client.filter_log_events(logGroupName=group)["events"][-lines:]:
         typer.echo(event["message"].rstrip("\n"))
 
 
-def _check(*, rate: float | None, port: int = 0, region: str | None = None) -> None:
+def _check(
+    *, rate: float | None, port: int = 0, region: str | None = None, iam: str = AccessMode.ENFORCE
+) -> None:
     try:
+        access_mode(iam)
         check_port(port)
         if rate is not None:
             check_rate(rate)
@@ -197,11 +227,11 @@ def _check(*, rate: float | None, port: int = 0, region: str | None = None) -> N
 
 
 def _make_folder() -> None:
-    """The folder of the cloud's files, closed to other users."""
+    """Create the folder of the cloud's files, closed to other users."""
     try:
         FOLDER.mkdir(mode=0o700, exist_ok=True)
         if FOLDER.is_symlink() or FOLDER.stat().st_uid != os.getuid():
-            fail(f"{FOLDER} must be a folder of yours, not a link or another user's: remove it")
+            fail(f"{FOLDER} must be your own folder, not a link or another user's: remove it")
         FOLDER.chmod(0o700)
     except OSError as error:
-        fail(f"{FOLDER} cannot be made: {error.strerror}")
+        fail(f"{FOLDER} cannot be created: {error.strerror}")

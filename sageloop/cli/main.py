@@ -7,21 +7,21 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# As typer and rich end where they notice first.
+# Typer and rich exit with these codes at a closed pipe and an interrupt.
 _BROKEN_PIPE = 1
 
 
 def main() -> None:
-    """Run the command line; without the extra `local`, say what to install."""
+    """Run the command line; without the extra `local`, report the command that installs it."""
     with _quiet_broken_pipe(), _dead_shell_unless_well(sys.argv[1:]):
         _run()
 
 
 def _run() -> None:
     try:
-        import typer  # noqa: F401 - told apart from what its absence would break
+        import typer  # noqa: F401 - distinguishes its absence from other errors
     except ModuleNotFoundError:
-        sys.exit("the sageloop command needs its extra: pip install 'sageloop[local]'")
+        sys.exit("the sageloop command needs the extra: pip install 'sageloop[local]'")
 
     from sageloop.cli.application import application
 
@@ -30,7 +30,7 @@ def _run() -> None:
 
 @contextmanager
 def _dead_shell_unless_well(arguments: list[str]) -> Iterator[None]:
-    """However `local env` fails, what a shell evaluates of it must not leave an account behind."""
+    """If `local env` fails, the lines that a shell evaluates still unset all account variables."""
     try:
         yield
     except BaseException as error:
@@ -44,14 +44,14 @@ def _dead_shell_lines() -> list[str]:
     try:
         from sageloop.local_cloud.shell_environment import unreachable_shell_lines
     except ModuleNotFoundError:
-        # Without the extra this package has no local cloud; nobody listens on port 1.
+        # Without the extra this package has no local cloud; no process listens on port 1.
         return ["export AWS_ENDPOINT_URL=http://127.0.0.1:1", "false"]
     return unreachable_shell_lines(os.environ)
 
 
 @contextmanager
 def _quiet_broken_pipe() -> Iterator[None]:
-    """End as other commands do whose reader has gone, with nothing more to say."""
+    """Exit like other commands when the reader of the output has closed it."""
     try:
         yield
         sys.stdout.flush()
@@ -61,7 +61,7 @@ def _quiet_broken_pipe() -> Iterator[None]:
 
 
 def _leave_stdout() -> None:
-    # What is still buffered would be written, and fail again, when Python ends.
+    # Buffered output would be written, and fail again, when Python exits.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

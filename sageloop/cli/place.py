@@ -1,4 +1,4 @@
-"""Where a command works: in a local cloud, or in an AWS account that was asked for by name."""
+"""The target of a command: a local cloud, or an AWS account that is named explicitly."""
 
 from __future__ import annotations
 
@@ -19,33 +19,31 @@ from sageloop.environment import NO_ACCESS_KEY, NotLoopbackError, require_loopba
 from sageloop.local_cloud.client import LocalCloud, LocalCloudError
 
 if TYPE_CHECKING:
-    from sageloop.jobs.hand import Place
+    from sageloop.jobs.start import Place
 
 _AWS_PAUSE, _LOCAL_PAUSE = 5.0, 0.3
 _SERVICES = ("sts", "ssm", "lambda", "sagemaker", "dynamodb", "logs")
 
-# Options of every command that works in a local cloud or in an account.
-Local = Annotated[bool, typer.Option("--local", help="in the local cloud of this folder")]
-EndpointUrl = Annotated[
-    str | None, typer.Option(help="in the local cloud that answers at this address")
-]
+# Options of every command that runs against a local cloud or an account.
+Local = Annotated[bool, typer.Option("--local", help="use the local cloud of this folder")]
+EndpointUrl = Annotated[str | None, typer.Option(help="use the local cloud at this URL")]
 Aws = Annotated[
-    bool, typer.Option("--aws", help="in the AWS account of the environment's credentials")
+    bool, typer.Option("--aws", help="use the AWS account of the environment's credentials")
 ]
-Profile = Annotated[str | None, typer.Option(help="in the AWS account of this profile")]
-Region = Annotated[str | None, typer.Option(help="region, if not the environment's")]
+Profile = Annotated[str | None, typer.Option(help="use the AWS account of this profile")]
+Region = Annotated[str | None, typer.Option(help="region; default: that of the environment")]
 Yes = Annotated[
-    bool, typer.Option("--yes", help="do not ask before acting in an account; for scripts")
+    bool, typer.Option("--yes", help="skip the confirmation for an account; for scripts")
 ]
 
 
 class PlaceError(RuntimeError):
-    """A command was not told where to work, or may not work there; nothing was done."""
+    """A command has no target, or may not use it; nothing was changed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlaceOptions:
-    """What was given on the command line. See :func:`place_of`."""
+    """The options of the command line that select the target. See :func:`place_of`."""
 
     local: bool = False
     endpoint_url: str | None = None
@@ -56,20 +54,20 @@ class PlaceOptions:
 
 
 def place_of(options: PlaceOptions, *, action: str | None) -> Place:
-    """The local cloud or the account that the options name.
+    """The local cloud or the account that the options select.
 
-    An account is used only if ``--aws`` or ``--profile`` asks for it. It is then named on
-    standard error, and before an action somebody has to agree to it. Without any option, a
-    local cloud that ``AWS_ENDPOINT_URL`` points at is used; that can never be an account.
+    An account is used only with ``--aws`` or ``--profile``. It is then named on standard error,
+    and an action must be confirmed. Without any option, the local cloud of ``AWS_ENDPOINT_URL``
+    is used, which can never be an account.
 
     Args:
         options: The command's options.
-        action: What is about to be done, for the question; None for a command that only reads.
+        action: The action to confirm; None for a command that only reads.
 
     Raises:
-        PlaceError: If no place is named, more than one is, ``--endpoint-url`` is not on this
-            machine, the keys of the cloud there are not known, an account cannot be reached, or
-            nobody agrees.
+        PlaceError: If no target or more than one is selected, ``--endpoint-url`` is not on this
+        machine, its keys are unknown, an account cannot be reached, or the action is not
+        confirmed.
 
     """
     named = [
@@ -82,20 +80,20 @@ def place_of(options: PlaceOptions, *, action: str | None) -> Place:
         if given
     ]
     if len(named) > 1:
-        raise PlaceError(f"{' and '.join(named)} exclude each other: say one of them")
+        raise PlaceError(f"{' and '.join(named)} exclude each other: specify one of them")
     if options.aws or options.profile is not None:
         return _account_place(options, action)
     cloud = _chosen_cloud(options)
     if options.region not in (None, cloud.region):
         raise PlaceError(
-            f"the local cloud at {cloud.endpoint_url} speaks for {cloud.region}, "
-            f"not for {options.region}: leave --region out"
+            f"the local cloud at {cloud.endpoint_url} is in {cloud.region}, "
+            f"not {options.region}: omit --region"
         )
     return _local_place(cloud)
 
 
 def _local_place(cloud: LocalCloud) -> Place:
-    from sageloop.jobs.hand import Place
+    from sageloop.jobs.start import Place
 
     return Place(client=cloud.client, now=cloud.time, name=cloud.endpoint_url, pause=_LOCAL_PAUSE)
 
@@ -127,7 +125,7 @@ def _cloud_at(url: str) -> LocalCloud:
         return here
     raise PlaceError(
         f"no keys of the local cloud at {url} in this folder or the environment: use --local in "
-        "the folder of `sageloop local up`, or sageloop local run -- COMMAND there"
+        "the folder of `sageloop local up`, or sageloop local run -- COMMAND in it"
     )
 
 
@@ -135,8 +133,7 @@ def _choices() -> str:
     here = found_cloud()
     local = "no local cloud runs in this folder" if here is None else here.endpoint_url
     return (
-        f"say where: --local ({local}), --endpoint-url URL, "
-        "or an AWS account: --profile NAME or --aws"
+        f"specify --local ({local}), --endpoint-url URL, or an AWS account: --profile NAME or --aws"
     )
 
 
@@ -150,10 +147,10 @@ def _is_loopback(url: str) -> bool:
 def _account_place(options: PlaceOptions, action: str | None) -> Place:
     import boto3
 
-    from sageloop.jobs.hand import Place
+    from sageloop.jobs.start import Place
 
     if action is not None and not options.yes and not sys.stdin.isatty():
-        raise PlaceError("nobody is here to confirm: run it in a terminal, or say --yes")
+        raise PlaceError("confirmation needs a terminal: run it in one, or specify --yes")
     session = boto3.session.Session(profile_name=options.profile, region_name=options.region)
     client = _clients_of(session)
     try:
@@ -172,7 +169,7 @@ def _account_place(options: PlaceOptions, action: str | None) -> Place:
 def _clients_of(session: Any) -> Callable[[str], Any]:
     from botocore.config import Config
 
-    # An answer may take as long as the function; the request's id makes a repetition harmless.
+    # A response may take as long as the function; the request's id makes a retry idempotent.
     patient = Config(read_timeout=330, retries={"mode": "standard", "max_attempts": 3})
     return cache(lambda service: session.client(service, config=patient))
 
@@ -183,8 +180,8 @@ def _show(account: Account) -> None:
     here = found_cloud()
     if here is not None:
         typer.echo(
-            f"a local cloud runs in this folder ({here.endpoint_url}); this is not it: "
-            "--local uses it",
+            f"a local cloud runs in this folder ({here.endpoint_url}), which is not used: "
+            "specify --local to use it",
             err=True,
         )
 
@@ -196,4 +193,4 @@ def _confirm(action: str, account: Account) -> None:
     except typer.Abort:
         agreed = False
     if not agreed:
-        raise PlaceError("not confirmed; nothing was done")
+        raise PlaceError("not confirmed; nothing was changed")

@@ -1,4 +1,4 @@
-"""`sageloop rollback`: a former champion serves again."""
+"""`sageloop rollback`: rolls an endpoint back to a former champion."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def rollback(
     *,
     to: Annotated[
         int | None,
-        typer.Option("--to", help="number of the package; the champion before by default"),
+        typer.Option("--to", help="version of the model package; default: the previous champion"),
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="stay until its rollout has ended")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="wait until its rollout has ended")] = False,
     local: Local = False,
     endpoint_url: EndpointUrl = None,
     aws: Aws = False,
@@ -42,18 +42,17 @@ def rollback(
     yes: Yes = False,
     json_file: JsonFile = None,
 ) -> None:
-    """Bring a former champion back to its endpoint, by the endpoint's own kind of rollout.
+    """Roll an endpoint back to a former champion, with the endpoint's kind of rollout.
 
-    Say where: --local, --endpoint-url, or an AWS account by --profile NAME or --aws. An account
-    is named, and you are asked before anything changes there. The rollback alarms do not undo
-    it: one in ALARM may be its reason. Packages there are already do not take its place; a newer
-    one that passes the gate does. During a rollout it waits for its end. Exit code 0 only if it
-    was accepted and, with --wait, the package serves; 1 if it was refused or did not come up; 2
-    if it could not be asked.
+    Specify --local, --endpoint-url, or an AWS account by --profile NAME or --aws; an account is
+    named and must be confirmed. The rollback alarms do not revert it, since one in ALARM may be
+    its reason. Existing packages do not replace it; a newer one that passes the gate does. A
+    request during a rollout is applied after it. Exit code 0 only if it was accepted and, with
+    --wait, the package serves; 1 if it was refused or failed; 2 if it could not be requested.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from sageloop.champions.found import NoSuchEndpointError, find_promotion
+    from sageloop.champions.endpoints import NoSuchEndpointError, find_promotion
     from sageloop.champions.rollback import RollbackError, roll_back, watch
 
     console = Console(highlight=False, soft_wrap=True)
@@ -66,9 +65,7 @@ def rollback(
         place = place_of(options, action=f"roll {endpoint} back")
         promotion = find_promotion(place.client("ssm"), endpoint)
         asked = roll_back(place, promotion, to)
-        console.print(
-            f"{endpoint}: package {asked.version} takes the place of {asked.before}", markup=False
-        )
+        console.print(f"{endpoint}: package {asked.version} replaces {asked.before}", markup=False)
         if wait:
             with console.status("waiting …") as status:
                 outcome = watch(place, promotion, asked.version, show=status.update)
@@ -91,7 +88,7 @@ def _tell(console: Console, outcome: Outcome) -> None:
     if outcome.live:
         console.print(f"package {outcome.version} serves ({outcome.config})", markup=False)
         return
-    reason = outcome.reason if outcome.reason else "no reason given"
+    reason = outcome.reason if outcome.reason else "no reason available"
     console.print(
         f"package {outcome.version} serves instead ({outcome.state}): {reason}", markup=False
     )

@@ -1,4 +1,4 @@
-"""The local cloud that ``sageloop local up`` started in a folder: found, and checked."""
+"""The local cloud that ``sageloop local up`` started in a folder."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class NoCloudError(RuntimeError):
-    """No local cloud of this user runs in this folder; the text says why not.
+    """No local cloud of this user runs in this folder; the message has the reason.
 
     Attributes:
-        fact: The same without advice.
+        fact: The message without advice.
 
     """
 
@@ -34,21 +34,21 @@ class NoCloudError(RuntimeError):
 
 
 def facts_file() -> Path:
-    """The file that holds the address, keys and token of this folder's cloud."""
+    """The file with the address, keys and token of this folder's cloud."""
     return FOLDER / "local.json"
 
 
 def log_file() -> Path:
-    """What the cloud of this folder logs."""
+    """The log file of this folder's cloud."""
     return FOLDER / "local.log"
 
 
 def cloud_of_folder() -> LocalCloud:
-    """The cloud of this folder, if it answers and belongs to this user.
+    """The cloud of this folder, if it responds and belongs to this user.
 
     Raises:
-        NoCloudError: If there is no file of facts, it cannot be trusted or read, or the cloud
-            that it names is gone.
+        NoCloudError: If there is no access file, it cannot be trusted or read, or its cloud has
+        ended.
 
     """
     cloud = LocalCloud.from_access(access_of_folder())
@@ -60,10 +60,10 @@ def cloud_of_folder() -> LocalCloud:
 
 
 def access_of_folder() -> CloudAccess:
-    """The address and keys of this folder's cloud, whose port is served by this user.
+    """The address and keys of this folder's cloud, whose port belongs to this user.
 
     Raises:
-        NoCloudError: As above, except that the cloud may not answer.
+        NoCloudError: As above, except that the cloud may not respond.
 
     """
     path = facts_file()
@@ -80,21 +80,21 @@ def access_of_folder() -> CloudAccess:
 
 
 def end_cloud(access: CloudAccess) -> bool:
-    """End the process that serves a cloud, whether or not it answers; False if it is gone."""
+    """End the process of a cloud, whether or not it responds; False if it has ended."""
     import psutil
 
     port = urlsplit(access.endpoint_url).port
     try:
         sockets = psutil.Process(access.pid).net_connections("tcp4") if access.pid else []
         serves = any(s.status == psutil.CONN_LISTEN and s.laddr.port == port for s in sockets)
-        # A process id may be another's by now; who listens at the cloud's port is the cloud.
+        # The process id may be reused; the process that listens at the cloud's port is the cloud.
         return serves and access.pid is not None and end_process(access.pid, started_at(access.pid))
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return False
 
 
 def found_cloud() -> LocalCloud | None:
-    """The same, or None."""
+    """The cloud of this folder, or None."""
     try:
         return cloud_of_folder()
     except NoCloudError:
@@ -102,7 +102,7 @@ def found_cloud() -> LocalCloud | None:
 
 
 def needed_cloud() -> LocalCloud:
-    """The same; without one the command ends."""
+    """The cloud of this folder; exits the command if there is none."""
     try:
         return cloud_of_folder()
     except NoCloudError as error:
@@ -110,7 +110,7 @@ def needed_cloud() -> LocalCloud:
 
 
 def listeners(table: str) -> dict[tuple[str, int], int]:
-    r"""Who listens where, from a table like ``/proc/net/tcp``: user ids by address and port.
+    r"""The user ids of listening sockets by address and port, from a ``/proc/net/tcp`` table.
 
     >>> listeners("  sl  local_address ...\n"
     ...           "  0: 0100007F:128B 00000000:0000 0A 00000000:00000000 00:0 0 1000 0 1")
@@ -127,7 +127,7 @@ def listeners(table: str) -> dict[tuple[str, int], int]:
 
 
 def _require_private(path: Path, forbidden: int) -> None:
-    """A file that another user could have written might lead to that user's server."""
+    """Refuse a file that another user could have written: it could name that user's server."""
     status = path.lstat()
     if stat.S_ISLNK(status.st_mode):
         raise NoCloudError(f"{path} is a symbolic link", advice="remove it")
@@ -141,7 +141,7 @@ def _require_private(path: Path, forbidden: int) -> None:
 
 
 def _require_own_listener(endpoint_url: str) -> None:
-    """The port of a cloud that is gone may be another user's by now; it gets no token."""
+    """Refuse a port of another user, who must not receive the token of an ended cloud."""
     port = urlsplit(endpoint_url).port or 0
     owner = listeners(Path("/proc/net/tcp").read_text()).get(("127.0.0.1", port))
     if owner is None:

@@ -1,4 +1,4 @@
-"""`sageloop train`: start a declared job by hand."""
+"""`sageloop train`: starts a declared job manually."""
 
 from __future__ import annotations
 
@@ -24,25 +24,27 @@ from sageloop.cli.report import JsonFile, fail, write_report
 from sageloop.local_cloud.client import LocalCloudError
 
 if TYPE_CHECKING:
-    from sageloop.jobs.hand import End, Place, Start
+    from sageloop.jobs.start import End, Place, Start
 
 _WHY = {
-    "in_flight": "another one is in flight; this one is kept and starts after it",
-    "duplicate": "this very wish was handled before",
-    "stale": "the wish is older than a day",
+    "in_flight": "another job is in flight; this request is stored and starts a job after it",
+    "duplicate": "this request was handled before",
+    "stale": "the request is older than a day",
 }
 
 
 def train(
-    job: Annotated[str, typer.Argument(help="the job, as it is called in its stack")],
+    job: Annotated[str, typer.Argument(help="the name of the job in its stack")],
     *,
-    wait: Annotated[bool, typer.Option("--wait", help="stay until the job has ended")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="wait until the job has ended")] = False,
     follow: Annotated[
-        bool, typer.Option("--follow", help="print what its containers log as well; waits too")
+        bool, typer.Option("--follow", help="also print the logs of its containers; implies --wait")
     ] = False,
     hyperparameter: Annotated[
         list[str] | None,
-        typer.Option("--hyperparameter", "-p", help="NAME=VALUE over the job's own; repeatable"),
+        typer.Option(
+            "--hyperparameter", "-p", help="NAME=VALUE, overrides the job's own; repeatable"
+        ),
     ] = None,
     local: Local = False,
     endpoint_url: EndpointUrl = None,
@@ -54,15 +56,15 @@ def train(
 ) -> None:
     """Start a job now, whatever its kind: training, tuning, processing or batch transform.
 
-    Say where: --local, --endpoint-url, or an AWS account by --profile NAME or --aws. An account
-    is named, and you are asked before anything starts, because it costs money there.
-    It reads the parameter /sageloop/jobs/JOB/start-function and invokes that function; --wait
-    needs leave to describe the job, --follow to read its logs.
-    Exit code 0 only if a job started and, with --wait, completed; 2 if it could not be asked.
+    Specify --local, --endpoint-url, or an AWS account by --profile NAME or --aws; an account is
+    named and must be confirmed, because a job costs money. The command reads the parameter
+    /sageloop/jobs/JOB/start-function and invokes that function; --wait needs permission to
+    describe the job, --follow to read its logs. Exit code 0 only if a job started and, with
+    --wait, completed; 2 if it could not be requested.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from sageloop.jobs.hand import NoSuchJobError, StartError, start_job
+    from sageloop.jobs.start import NoSuchJobError, StartError, start_job
 
     over = _pairs([] if hyperparameter is None else hyperparameter)
     console = Console(highlight=False, soft_wrap=True)
@@ -100,16 +102,16 @@ def _report_start(
 
 
 def _watch(console: Console, started: Start, place: Place, *, follow: bool) -> End:
-    from sageloop.jobs.hand import watch_job
+    from sageloop.jobs.start import watch_job
 
     begun = wall.monotonic()
 
-    def tell(line: str) -> None:
+    def report(line: str) -> None:
         console.print(f"{wall.monotonic() - begun:7.1f} s  {line}", markup=False)
 
     with console.status("waiting …") as status:
         end = watch_job(
-            place, started, tell=tell,
+            place, started, report=report,
             show=lambda text: status.update(f"{wall.monotonic() - begun:.0f} s  {text}"),
             logs=(lambda line: console.print(line, markup=False)) if follow else None,
         )  # fmt: skip
@@ -120,7 +122,7 @@ def _watch(console: Console, started: Start, place: Place, *, follow: bool) -> E
         values = ", ".join(f"{name}={value}" for name, value in sorted(tuned.items()))
         console.print(f"best trial {end.best['TrainingJobName']}: {values}", markup=False)
     if end.status != "Completed":
-        reason = "no reason given" if end.reason is None else end.reason
+        reason = "no reason available" if end.reason is None else end.reason
         console.print(f"{started.name} is {end.status}: {reason}", markup=False)
     return end
 
@@ -128,5 +130,5 @@ def _watch(console: Console, started: Start, place: Place, *, follow: bool) -> E
 def _pairs(given: list[str]) -> dict[str, str]:
     for text in given:
         if not text.partition("=")[0] or "=" not in text:
-            fail(f"--hyperparameter {text!r}: NAME=VALUE is expected")
+            fail(f"--hyperparameter {text!r}: expected NAME=VALUE")
     return {text.partition("=")[0]: text.partition("=")[2] for text in given}

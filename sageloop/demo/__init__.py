@@ -1,1 +1,1 @@
-"""The demonstration: the project's own app, its whole loop, on real flights."""
+"""The demo: the project's app and its whole loop on real flights."""

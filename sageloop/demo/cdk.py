@@ -1,4 +1,4 @@
-"""The stock CDK command line, run against the local cloud by environment variables alone."""
+"""Runs the CDK CLI against the local cloud, by environment variables only."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from sageloop.local_cloud.client import LocalCloud
 
 
 class CdkMissingError(RuntimeError):
-    """The CDK CLI or the project's app is not where it should be."""
+    """The CDK CLI or the project's app does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class CdkResult:
-    """How a command ended: exit code, wall seconds, everything it printed."""
+    """The result of a command: exit code, wall seconds and output."""
 
     code: int
     seconds: float
@@ -28,7 +28,7 @@ class Cdk:
     """Runs ``cdk`` in a project's folder."""
 
     def __init__(self, project: Path, cloud: LocalCloud, *, work: Path, log: Path) -> None:
-        """``work`` holds the assembly, ``log`` receives what the commands print."""
+        """``work`` receives the cloud assembly, ``log`` the output of the commands."""
         if not (project / "app.py").is_file() or not (project / "cdk.json").is_file():
             raise CdkMissingError(
                 f"no app.py and cdk.json in {project}: run this in a checkout of the project"
@@ -39,10 +39,10 @@ class Cdk:
         self, *arguments: str, settings: str, validate: bool = False,
         environment: Mapping[str, str] | None = None,
     ) -> CdkResult:  # fmt: skip
-        """Run one command with an environment that reaches the local cloud and nothing else.
+        """Run one command with an environment that reaches the local cloud only.
 
-        ``environment`` holds variables of the app's own. ``validate`` True adds CDK's validation
-        of templates, which takes ten seconds of a synthesis: once for each app is enough.
+        ``environment`` has variables of the app. ``validate`` True enables CDK's validation of
+        templates, which takes ten seconds of a synthesis: once for each app is enough.
         """
         variables = self._cloud.environment() | {
             **({} if environment is None else environment),
@@ -61,9 +61,7 @@ class Cdk:
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             )  # fmt: skip
         except FileNotFoundError as error:
-            raise CdkMissingError(
-                "the cdk command is not there: make setup installs it beside this project"
-            ) from error
+            raise CdkMissingError("the cdk command is not installed: run make setup") from error
         with self._log.open("a") as log:
             log.write(f"$ {' '.join(command)}\n{ended.stdout}\n")
         return CdkResult(ended.returncode, time.monotonic() - started, ended.stdout)

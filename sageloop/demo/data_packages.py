@@ -1,4 +1,4 @@
-"""Files of packages that hold data, read without importing the package."""
+"""Reads files of packages that contain data, without importing the package."""
 
 from __future__ import annotations
 

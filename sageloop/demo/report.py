@@ -1,4 +1,4 @@
-"""What the demonstration found: as data for machines, as a page for people."""
+"""The report of the demo: as JSON and as text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.table import Table
 
 @dataclass
 class Stage:
-    """One step of the story and what came of it."""
+    """One step of the demo and its result."""
 
     name: str
     seconds: float = 0.0
@@ -23,7 +23,7 @@ class Stage:
 
 @dataclass
 class Week:
-    """The live error of a week as CloudWatch has it, and what the first model errs there."""
+    """The model error of a week in CloudWatch, and the first model's error in that week."""
 
     begins: str
     live: float
@@ -34,7 +34,7 @@ class Week:
 
 @dataclass
 class Report:
-    """The whole account; :meth:`as_dict` is the JSON document."""
+    """The whole report; :meth:`as_dict` is the JSON document."""
 
     ok: bool = False
     stages: list[Stage] = field(default_factory=list)
@@ -42,6 +42,7 @@ class Report:
     requests: dict[str, Any] = field(default_factory=dict)
     retraining: dict[str, int] = field(default_factory=dict)
     cdk: dict[str, int] = field(default_factory=dict)
+    iam: dict[str, Any] = field(default_factory=dict)
     endpoint_config: dict[str, str] = field(default_factory=dict)
     served_model: dict[str, str] = field(default_factory=dict)
     work_seconds: float = 0.0
@@ -57,7 +58,7 @@ class Report:
 
     @contextmanager
     def stage(self, name: str, console: Console) -> Iterator[Stage]:
-        """Time a stage, and show that it runs."""
+        """Measure a stage and show that it runs."""
         stage = Stage(name)
         self.stages.append(stage)
         started = monotonic()
@@ -69,7 +70,7 @@ class Report:
         console.print(f"[green]✓[/] {name} ({stage.seconds:.1f} s) {stage.detail}")
 
     def show(self, console: Console) -> None:
-        """Print the account for a person."""
+        """Print the report."""
         console.print()
         for line in self.happened:
             console.print(f"  {line}")
@@ -92,6 +93,11 @@ class Report:
             f"{self.wall_seconds:.0f} s in all; pure training and start-up of model processes: "
             f"{self.work_seconds:.1f} s"
         )
+        if self.iam:
+            console.print(
+                f"access ({self.iam['mode']}): {sum(self.iam['decisions'].values())} decisions for "
+                f"{len(self.iam['decisions'])} principals, {self.iam['denied']} denied"
+            )
         for name in self.retained:
             console.print(f"retained by design: {name}")
         for problem in self.problems:

@@ -1,4 +1,4 @@
-"""The story, stage by stage. Every step is what a client of AWS could do, plus the clock's dial."""
+"""The stages of the demo. Every step uses AWS's API, except for changes of the clock's rate."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import json
 import re
 import tempfile
 import time as wall
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from botocore.exceptions import ClientError
 from rich.console import Console
 
+from sageloop.demo.access import DenialWatcher, access_report
 from sageloop.demo.cdk import Cdk
 from sageloop.demo.flights import Flight, load
 from sageloop.demo.outcome import judge, old_model_errors, weeks_of
@@ -22,16 +25,18 @@ from sageloop.demo.report import Report
 from sageloop.demo.traffic import Route, Traffic, put_partition
 from sageloop.demo.watch import StoryError, Watcher, names_of
 from sageloop.local_cloud.access.caller import USER_NAME
-from sageloop.local_cloud.client import LocalCloud
-from sageloop.waiting import NotSeenError, until
+from sageloop.local_cloud.client import LocalCloud, LocalCloudError
+from sageloop.waiting import WaitTimeoutError, until
+
+_T = TypeVar("_T")
 
 WINTER = (date(2013, 1, 1), date(2013, 3, 9))
-# The replay begins in June, to keep the story short: from May on the winter's model is off.
+# The replay starts in June, to keep the demo short: the first model's errors rise from May on.
 REPLAY_BEGINS = date(2013, 6, 2)
 REPLAY_ENDS = date(2013, 8, 31)
 SECONDS_A_DAY = 3600 / 7  # a week of flights takes a virtual hour, the period of evaluation
 FAST, SLOW = 360.0, 60.0
-# Wall seconds that anything may take: a multiple of what it takes on a busy machine.
+# Time limit in wall seconds of each wait: a multiple of the time on a busy machine.
 PATIENCE = 600.0
 _WEEK = timedelta(days=7)
 _NOT_OURS = (
@@ -48,16 +53,17 @@ _ARGUMENTS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What a user may choose."""
+    """The options of the command line."""
 
     project: Path
     settings: str = "prod"
     fast: float = FAST
+    iam: str = "enforce"
     keep_log: Path | None = None
 
 
 class Story:
-    """Runs the loop once from nothing to nothing and keeps the account."""
+    """Runs the loop once, from the first deploy to the last destroy, and keeps the report."""
 
     def __init__(self, options: Options, console: Console) -> None:
         self._options, self._console = options, console
@@ -71,16 +77,18 @@ class Story:
             work = Path(folder)
             log = self._options.keep_log or work / "demo.log"
             with self.report.stage("start the local cloud", self._console) as stage:
-                cloud = LocalCloud.start(log=work / "cloud.log", warm=True)
+                cloud = LocalCloud.start(log=work / "cloud.log", warm=True, iam=self._options.iam)
                 stage.detail = cloud.endpoint_url
             try:
                 self._clock = _Dial(cloud)
+                self._denials = DenialWatcher(cloud)
                 self._cdk = Cdk(self._options.project, cloud, work=work, log=log)
                 self._tell(cloud, work)
                 judge(self.report)
-            except NotSeenError as error:
+            except (WaitTimeoutError, ClientError) as error:
                 self.report.problems.append(str(error))
             finally:
+                self._report_access(cloud)
                 if self._traffic:
                     with suppress(Exception):
                         self._traffic.stop()
@@ -91,6 +99,23 @@ class Story:
                 cloud.stop()
         self.report.wall_seconds = round(wall.monotonic() - started, 2)
         return self.report
+
+    def _report_access(self, cloud: LocalCloud) -> None:
+        with suppress(LocalCloudError):  # the cloud has ended: the report has that problem already
+            self.report.iam = access_report(cloud)
+            if self.report.iam["mode"] == "enforce":
+                known = set(self.report.problems)
+                self.report.problems += [d for d in cloud.denials() if d not in known]
+        self.report.ok = self.report.ok and not self.report.problems
+
+    def _until(self, what: str, seen: Callable[[], _T | None]) -> _T:
+        """Wait for something, and fail at the first denial of access."""
+
+        def checked() -> _T | None:
+            self._denials.check()
+            return seen()
+
+        return until(what, checked, seconds=PATIENCE)
 
     def _tell(self, cloud: LocalCloud, work: Path) -> None:
         reading = ThreadPoolExecutor(1).submit(load, WINTER, (REPLAY_BEGINS, REPLAY_ENDS))
@@ -113,7 +138,7 @@ class Story:
         self, cloud: LocalCloud, watcher: Watcher, route: Route,
         days: dict[date, list[Flight]],
     ) -> None:  # fmt: skip
-        with self.report.stage("winter's flights train the first model", self._console) as stage:
+        with self.report.stage("train the first model on winter flights", self._console) as stage:
             s3 = cloud.client("s3")
             for day in (d for d in days if WINTER[0] <= d <= WINTER[1]):
                 put_partition(s3, route, day, days[day])
@@ -122,7 +147,7 @@ class Story:
                 Bucket=route.bucket, Key=f"{route.data_prefix}manifest.json",
                 Body=json.dumps(manifest).encode(),
             )  # fmt: skip
-            endpoint = until("the first endpoint in service", watcher.in_service, seconds=PATIENCE)
+            endpoint = self._until("the first endpoint in service", watcher.in_service)
             (run,) = watcher.runs()
             self._before = endpoint["EndpointConfigName"]
             self.report.endpoint_config["before"] = self._before
@@ -142,29 +167,27 @@ class Story:
             seconds_a_day=SECONDS_A_DAY, truth_delay=300,
         )  # fmt: skip
         began = clock.now()
-        with self.report.stage("the replay runs until the alarm", self._console) as stage:
+        with self.report.stage("replay flights until the alarm", self._console) as stage:
             clock.turn(self._options.fast)
             traffic.start()
-            until("the live error's alarm", lambda: watcher.alarm()["StateValue"] == "ALARM",
-                  seconds=PATIENCE)  # fmt: skip
+            self._until("the model quality alarm", lambda: watcher.alarm()["StateValue"] == "ALARM")
             clock.turn(SLOW)
             stage.detail = f"ALARM on {traffic.today:%d %B} of the data"
-            self._note(f"{traffic.today:%d %B}: the live error's alarm goes to ALARM")
+            self._note(f"{traffic.today:%d %B}: the model quality alarm goes to ALARM")
         with self.report.stage("retrain, gate, roll out under load", self._console) as stage:
-            run = until("the retraining", lambda: watcher.runs()[1:], seconds=PATIENCE)[0]
+            run = self._until("the retraining", lambda: watcher.runs()[1:])[0]
             self._note(f"{traffic.today:%d %B}: {run} starts")
             self._rollout(watcher, traffic)
             self.report.error["holdout"] = watcher.holdout(run)
             during = self.report.requests["during_rollout"]
-            stage.detail = f"canary done, {during} requests meanwhile"
-        with self.report.stage("the replay goes on until the alarm is OK", self._console) as stage:
+            stage.detail = f"canary completed, {during} requests during it"
+        with self.report.stage("replay flights until the alarm is OK", self._console) as stage:
             clock.turn(self._options.fast)
             rolled = traffic.today
-            until("the alarm back to OK", lambda: watcher.alarm()["StateValue"] == "OK",
-                  seconds=PATIENCE)  # fmt: skip
+            self._until("the alarm to return to OK", lambda: watcher.alarm()["StateValue"] == "OK")
             self._note(f"{traffic.today:%d %B}: the alarm returns to OK")
             last = rolled + 2 * _WEEK + timedelta(days=2)
-            until("two weeks after the rollout", lambda: traffic.today >= last, seconds=PATIENCE)
+            self._until("two weeks after the rollout", lambda: traffic.today >= last)
             stage.detail = f"OK; replayed through {traffic.today:%d %B}"
             clock.turn(1)
             traffic.stop()
@@ -172,14 +195,14 @@ class Story:
 
     def _rollout(self, watcher: Watcher, traffic: Traffic) -> None:
         updating = lambda: (e := watcher.endpoint()) and e["EndpointStatus"] == "Updating"  # noqa: E731
-        until("the canary to begin", updating, seconds=PATIENCE)
+        self._until("the canary to begin", updating)
         self._note(f"{traffic.today:%d %B}: the challenger passed the gate; the canary begins")
         before = traffic.tally.total
         traffic.press(True)
         try:
-            after = until(
+            after = self._until(
                 "the new configuration in service",
-                lambda: watcher.in_service(other_than=self._before), seconds=PATIENCE,
+                lambda: watcher.in_service(other_than=self._before),
             )  # fmt: skip
         finally:
             traffic.press(False)
@@ -216,16 +239,19 @@ class Story:
         self._served(watcher, "after_second_deploy")
         capture = self._variant(work, "capture", Path(warmer).read_text(),
                                 r"(?m)^percentage = .*$", "percentage = 50")  # fmt: skip
-        self._deploy("third deploy: another capture", "deploy", "third_deploy_rc", capture)
+        self._deploy(
+            "third deploy: another sampling percentage", "deploy", "third_deploy_rc", capture
+        )
         second = self.report.endpoint_config["after_second_deploy"]
         self._clock.turn(SLOW)  # its bakes take seven virtual minutes
-        until("the rollout of the third deploy", lambda: watcher.in_service(other_than=second),
-              seconds=PATIENCE)  # fmt: skip
+        self._until(
+            "the rollout of the third deploy", lambda: watcher.in_service(other_than=second)
+        )
         self._served(watcher, "after_third_deploy")
         self._last_settings = capture
 
     def _served(self, watcher: Watcher, key: str) -> None:
-        endpoint = until("the endpoint in service", watcher.in_service, seconds=PATIENCE)
+        endpoint = self._until("the endpoint in service", watcher.in_service)
         config = endpoint["EndpointConfigName"]
         self.report.endpoint_config[key] = config
         self.report.served_model[key] = watcher.model(config)
@@ -234,16 +260,16 @@ class Story:
         used = self._last_settings
         self._deploy("destroy", "destroy", "destroy_rc", used)
         self.report.retained = retained(cloud)
-        self._deploy("second life: deploy", "deploy", "second_life_rc", used)
+        self._deploy("second loop: deploy", "deploy", "second_life_rc", used)
         code = self.report.cdk["second_life_rc"]
-        self._deploy("second life: destroy", "destroy", "second_life_rc", used)
+        self._deploy("second loop: destroy", "destroy", "second_life_rc", used)
         self.report.cdk["second_life_rc"] = max(code, self.report.cdk["second_life_rc"])
 
     def _deploy(
         self, name: str, command: str, key: str, settings: str | None = None, *,
         validate: bool = False,
     ) -> None:  # fmt: skip
-        """Run one CDK command; ``validate`` True has CDK validate the templates as well."""
+        """Run one CDK command; ``validate`` True lets CDK validate the templates too."""
         with self.report.stage(f"cdk {command} ({name})", self._console) as stage:
             used = settings if settings is not None else self._options.settings
             result = self._cdk.run(*_ARGUMENTS[command], settings=used, validate=validate)
@@ -272,7 +298,7 @@ class Story:
 
 
 class _Dial:
-    """The clock as the demo holds it: turned by the cloud, read without asking each time."""
+    """The clock of the demo: its rate is set in the cloud, its time computed locally."""
 
     def __init__(self, cloud: LocalCloud) -> None:
         self._cloud = cloud
@@ -280,11 +306,11 @@ class _Dial:
         self._anchor()
 
     def now(self) -> float:
-        """Virtual now."""
+        """The virtual time."""
         return self._virtual + (wall.monotonic() - self._wall) * self._rate
 
     def turn(self, rate: float) -> None:
-        """Turn the dial."""
+        """Set the rate."""
         self._cloud.set_rate(rate)
         self._rate = rate
         self._anchor()
@@ -294,9 +320,9 @@ class _Dial:
 
 
 def meddling(cloud: LocalCloud) -> list[str]:
-    """Calls by which this client would have done the loop's work itself; there must be none."""
+    """API calls by which this client would have done the loop's work; must be empty."""
     return [
-        f"the demonstration itself called {action}"
+        f"the demo called {action}"
         for action in _NOT_OURS
         if any(
             call["principal"].endswith(f":user/{USER_NAME}") for call in cloud.calls(action=action)
@@ -305,7 +331,7 @@ def meddling(cloud: LocalCloud) -> list[str]:
 
 
 def retained(cloud: LocalCloud) -> list[str]:
-    """Names of what ``cdk destroy`` left, as the stacks' last events tell."""
+    """Names of resources that ``cdk destroy`` retained, from the stacks' events."""
     kept: set[str] = set()
     cloudformation: Any = cloud.client("cloudformation")
     for stack in cloudformation.list_stacks(StackStatusFilter=["DELETE_COMPLETE"])[

@@ -1,8 +1,8 @@
-"""The traffic generator: flights in date order, the truth arriving later.
+"""Traffic generator: flights in date order, with delayed ground truth.
 
-A day of data is spread over a stretch of virtual time; that mapping is this module's alone.
-Every request carries an inference id; minutes later the truth of its flights lands in S3 in
-Model Monitor's format, and when a day of data is over, its labelled partition does too.
+A day of data is replayed in a period of virtual time; only this module knows the mapping.
+Every request has an inference id; minutes later the ground truth of its flights is uploaded to
+S3 in Model Monitor's format, and after each day of data its labelled partition is uploaded too.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from sageloop.demo.flights import Flight
 FLIGHTS_A_REQUEST = 8
 REQUESTS_A_DAY = 24
 _TRUTH_BATCH = 12
-# As settings/prod.toml has them: what one evaluation covers, and how long it waits for truth.
+# As in settings/prod.toml: the period of an evaluation, and its wait for ground truth.
 EVALUATION_SECONDS, TRUTH_WAIT_SECONDS = 3600.0, 900.0
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One answered request: when (virtual epoch seconds) and which flights."""
+    """One answered request: its time (virtual epoch seconds) and its flights."""
 
     time: float
     flights: tuple[Flight, ...]
@@ -37,7 +37,7 @@ class Sent:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Route:
-    """Where the traffic goes: an endpoint, and the store its truth and data land in."""
+    """The target of the traffic: an endpoint, and the S3 prefixes of ground truth and data."""
 
     endpoint: str
     bucket: str
@@ -47,7 +47,7 @@ class Route:
 
 @dataclass
 class Tally:
-    """What was sent and what failed, safe to read at any time."""
+    """Counts of sent and failed requests, safe to read from any thread."""
 
     sent: list[Sent] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -55,7 +55,7 @@ class Tally:
 
     @property
     def total(self) -> int:
-        """Requests made, answered or not."""
+        """Number of requests, answered or not."""
         return len(self.sent) + len(self.failures)
 
 
@@ -67,7 +67,7 @@ class Traffic:
         days: Mapping[date, Sequence[Flight]], first: date, seconds_a_day: float,
         truth_delay: float,
     ) -> None:  # fmt: skip
-        """``now`` is virtual time; ``seconds_a_day`` and ``truth_delay`` are virtual seconds."""
+        """``now`` is virtual time; the other numbers are virtual seconds."""
         self._runtime, self._s3 = clients("sagemaker-runtime"), clients("s3")
         self._now, self._route, self._days = now, route, days
         self.first, self._seconds_a_day, self._truth_delay = first, seconds_a_day, truth_delay
@@ -81,12 +81,12 @@ class Traffic:
         self.broken: BaseException | None = None
 
     def start(self) -> None:
-        """Begin the replay at the first day."""
+        """Start the replay at the first day."""
         self._began = self._now()
         self._thread.start()
 
     def stop(self) -> None:
-        """End the replay after the requests under way."""
+        """End the replay after the running requests."""
         self._stop.set()
         self._thread.join()
         self._pool.shutdown(wait=True)
@@ -99,7 +99,7 @@ class Traffic:
         return self.day_at(self._now())
 
     def press(self, on: bool) -> None:
-        """Send today's flights one by one as fast as a few callers can, or stop doing so."""
+        """Start or stop sending today's flights singly, as fast as a few clients can."""
         if on and not self._pressure.is_set():
             self._pressure.set()
             for caller in range(4):
@@ -108,16 +108,16 @@ class Traffic:
             self._pressure.clear()
 
     def when(self, day: date) -> float:
-        """The virtual moment at which a day of data begins."""
+        """The virtual time at which a day of data starts."""
         return self._began + (day - self.first).days * self._seconds_a_day
 
     def day_at(self, moment: float) -> date:
-        """The day of data that is replayed at a virtual moment."""
+        """The day of data that is replayed at a virtual time."""
         return self.first + timedelta(days=int((moment - self._began) // self._seconds_a_day))
 
     @staticmethod
     def window_before(moment: float) -> tuple[float, float]:
-        """The stretch of virtual time that an evaluation at ``moment`` judges."""
+        """The period of virtual time that an evaluation at ``moment`` covers."""
         end = moment - TRUTH_WAIT_SECONDS
         return end - EVALUATION_SECONDS, end
 
@@ -145,7 +145,7 @@ class Traffic:
         return self._wait_until(self.when(day + timedelta(days=1)))
 
     def _wait_until(self, due: float) -> bool:
-        # A client's own pacing: nothing in the cloud waits for this.
+        # The client's own pace; no component of the cloud waits for it.
         while (ahead := due - self._now()) > 0:
             if self._stop.wait(min(0.05, max(ahead / 2_000, 0.002))):
                 return False

@@ -1,4 +1,4 @@
-"""Reading what happened, through AWS's own APIs."""
+"""Reads the state of the deployed loop through AWS's API."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sageloop.local_cloud.client import LocalCloud
-from sageloop.waiting import NotSeenError
+from sageloop.waiting import WaitTimeoutError
 
 _STACK_DONE = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 
 
-class StoryError(NotSeenError):
-    """Something that had to happen did not."""
+class StoryError(WaitTimeoutError):
+    """An expected event of the demo did not occur."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Names:
-    """What the stacks' outputs tell."""
+    """The outputs of the stacks."""
 
     bucket: str
     endpoint: str
@@ -31,7 +31,7 @@ class Names:
 
 
 def names_of(cloud: LocalCloud) -> Names:
-    """The names of the deployed loop, from the outputs of its stacks."""
+    """The names of the deployed loop's resources, from the outputs of its stacks."""
     outputs: dict[str, str] = {}
     for stack in cloud.client("cloudformation").describe_stacks()["Stacks"]:
         if stack["StackStatus"] in _STACK_DONE:
@@ -51,13 +51,13 @@ def names_of(cloud: LocalCloud) -> Names:
 
 
 class Watcher:
-    """Asks the deployed loop how it is."""
+    """Queries the state of the deployed loop."""
 
     def __init__(self, cloud: LocalCloud, names: Names) -> None:
         self._cloud, self.names = cloud, names
 
     def endpoint(self) -> dict[str, Any] | None:
-        """The endpoint's description, or nothing if there is none."""
+        """The endpoint's description, or None."""
         try:
             found = self._cloud.client("sagemaker").describe_endpoint(
                 EndpointName=self.names.endpoint
@@ -67,14 +67,14 @@ class Watcher:
         return dict(found)
 
     def in_service(self, *, other_than: str = "") -> dict[str, Any] | None:
-        """The endpoint if it serves a configuration other than the one named."""
+        """The endpoint if it serves a configuration other than ``other_than``."""
         found = self.endpoint()
         if not found or found["EndpointStatus"] != "InService":
             return None
         return found if found["EndpointConfigName"] != other_than else None
 
     def model(self, config_name: str) -> str:
-        """The artifact that a configuration serves."""
+        """The model artifact of an endpoint configuration."""
         sagemaker = self._cloud.client("sagemaker")
         config = sagemaker.describe_endpoint_config(EndpointConfigName=config_name)
         model = sagemaker.describe_model(ModelName=config["ProductionVariants"][0]["ModelName"])
@@ -88,12 +88,12 @@ class Watcher:
         return list(found["TrainingJobSummaries"])
 
     def runs(self) -> list[str]:
-        """Names of what the loop started, oldest first: its searches, else its training jobs."""
+        """Names of the loop's runs, oldest first: its tuning jobs, else its training jobs."""
         searches = self._searches()
         return searches if searches else [str(job["TrainingJobName"]) for job in self.jobs()]
 
     def holdout(self, run: str) -> float | None:
-        """The last metric that a run, or its best trial, reported for its hold-out."""
+        """The final hold-out metric of a run or of its best trial."""
         sagemaker = self._cloud.client("sagemaker")
         if run in self._searches():
             search = sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=run)
@@ -112,25 +112,25 @@ class Watcher:
         ]
 
     def alarm(self) -> dict[str, Any]:
-        """The live error's alarm."""
+        """The model quality alarm."""
         (found,) = self._cloud.client("cloudwatch").describe_alarms(AlarmNames=[self.names.alarm])[
             "MetricAlarms"
         ]
         return dict(found)
 
     def transitions(self) -> int:
-        """How often the alarm went to ALARM."""
+        """The number of transitions to ALARM."""
         items = self._cloud.client("cloudwatch").describe_alarm_history(
             AlarmName=self.names.alarm, HistoryItemType="StateUpdate"
         )["AlarmHistoryItems"]
         return sum(1 for item in items if item["HistorySummary"].endswith("to ALARM"))
 
     def errors(self, since: float, *, config: str | None = None) -> list[tuple[float, float]]:
-        """The live error as CloudWatch has it: moment (virtual epoch seconds) and minutes."""
+        """The model error in CloudWatch: time (virtual epoch seconds) and minutes."""
         return self._values("sageloop", "MeanAbsoluteError", "Average", since, config)
 
     def invocations(self, since: float, *, config: str) -> int:
-        """Requests a configuration answered."""
+        """The number of requests that a configuration answered."""
         values = self._values("AWS/SageMaker", "Invocations", "Sum", since, config)
         return int(sum(v for _, v in values))
 

@@ -1,1 +1,1 @@
-"""Running the projects under ``examples/`` on a local cloud, and holding them to a figure."""
+"""Runs the projects under ``examples/`` in a local cloud and checks their metrics."""

@@ -1,4 +1,4 @@
-"""Archives of models, the same bytes for the same files."""
+"""Reproducible model archives."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 
 def packed(files: Mapping[str, bytes]) -> bytes:
-    """A ``model.tar.gz`` of files by name, as SageMaker unpacks it below ``/opt/ml/model``."""
+    """A ``model.tar.gz`` of files by name, which SageMaker extracts to ``/opt/ml/model``."""
     body = io.BytesIO()
     with tarfile.open(fileobj=body, mode="w") as archive:
         for name, content in sorted(files.items()):

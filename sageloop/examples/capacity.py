@@ -1,4 +1,4 @@
-"""How many instances an endpoint has, who changed that, and what waited meanwhile."""
+"""Observes the instance count of an endpoint and its scaling activities."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _DAY = 86_400
 
 @dataclass(kw_only=True)
 class Capacity:
-    """Instances of one variant of an endpoint, as AWS's API tells of them.
+    """The instances of one variant of an endpoint, read through AWS's API.
 
     Attributes:
-        counts: What was seen, virtual epoch seconds and instances, one entry a change.
+        counts: Observed changes: virtual epoch seconds and number of instances.
 
     """
 
@@ -29,11 +29,11 @@ class Capacity:
 
     @property
     def most(self) -> int:
-        """The most instances that were seen."""
+        """The largest observed number of instances."""
         return max((count for _, count in self.counts), default=0)
 
     def see(self) -> int:
-        """Instances that serve now."""
+        """Read the current number of instances."""
         described = self.cloud.client("sagemaker").describe_endpoint(EndpointName=self.endpoint)
         (count,) = (
             int(variant["CurrentInstanceCount"])
@@ -45,10 +45,10 @@ class Capacity:
         return count
 
     def await_zero(self, *, seconds: float = 120) -> float:
-        """Wait until no instance is left; the virtual seconds that took.
+        """Wait until there is no instance; returns the elapsed virtual seconds.
 
         Raises:
-            NotSeenError: After so many seconds on the wall's clock.
+            WaitTimeoutError: After so many wall seconds.
 
         """
         began = self.cloud.time()
@@ -56,7 +56,7 @@ class Capacity:
         return self.cloud.time() - began
 
     def activities(self) -> list[Moment]:
-        """What Application Auto Scaling did, oldest first, each with the policy behind it."""
+        """Activities of Application Auto Scaling, oldest first, with their policies."""
         pages = (
             self.cloud.client("application-autoscaling")
             .get_paginator("describe_scaling_activities")
@@ -65,20 +65,20 @@ class Capacity:
                 ResourceId=f"endpoint/{self.endpoint}/variant/{self.variant}",
             )
         )
-        return [_told(each) for page in pages for each in page["ScalingActivities"]][::-1]
+        return [_moment(each) for page in pages for each in page["ScalingActivities"]][::-1]
 
     def largest(self, metric: str) -> float:
-        """The largest value of a metric of the endpoint as a whole; 0 if there is none."""
+        """The maximum of a metric of the endpoint; 0 without data."""
         now = datetime.fromtimestamp(self.cloud.time(), UTC)
-        found = self.cloud.client("cloudwatch").get_metric_statistics(
+        points = self.cloud.client("cloudwatch").get_metric_statistics(
             Namespace="AWS/SageMaker", MetricName=metric, Statistics=["Maximum"], Period=_DAY,
             StartTime=now - timedelta(days=2), EndTime=now + timedelta(days=1),
             Dimensions=[{"Name": "EndpointName", "Value": self.endpoint}],
         )["Datapoints"]  # fmt: skip
-        return max((float(point["Maximum"]) for point in found), default=0.0)
+        return max((float(point["Maximum"]) for point in points), default=0.0)
 
 
-def _told(activity: dict[str, Any]) -> Moment:
+def _moment(activity: dict[str, Any]) -> Moment:
     policy = activity["Cause"].rpartition(" ")[2]
-    said = f"{activity['StatusCode']}: {activity['Description']} ({policy})"
-    return Moment(at=activity["StartTime"].timestamp(), said=said)
+    text = f"{activity['StatusCode']}: {activity['Description']} ({policy})"
+    return Moment(at=activity["StartTime"].timestamp(), text=text)

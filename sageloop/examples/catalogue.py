@@ -1,4 +1,4 @@
-"""Finding the examples: every folder of ``examples/`` that has a ``run.py``."""
+"""Finds the examples: every folder of ``examples/`` with a ``run.py``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ExampleError(RuntimeError):
-    """There is no such example, or what it needs is not installed."""
+    """The example does not exist, or its requirements are not installed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +25,9 @@ class Example:
 
     Attributes:
         name: Name of its folder.
-        folder: Where its ``app.py``, ``cdk.json`` and ``run.py`` lie.
-        title: First line of what its ``run.py`` says of itself.
-        needs: Distributions it needs beyond ``local``, with the extra that brings each.
+        folder: The folder with its ``app.py``, ``cdk.json`` and ``run.py``.
+        title: First line of the docstring of its ``run.py``.
+        needs: Required distributions beyond ``local``, with the extra that installs each.
 
     """
 
@@ -37,7 +37,7 @@ class Example:
     needs: tuple[tuple[str, str], ...]
 
     def missing(self) -> list[str]:
-        """What would have to be installed first, as one line each."""
+        """The missing requirements, as one line each."""
         return [
             f"{package} is not installed: pip install 'sageloop[{extra}]'"
             for package, extra in self.needs
@@ -45,30 +45,30 @@ class Example:
         ]
 
     def function(self) -> Callable[[Stage], None]:
-        """The example's ``run``; its folder is importable by nobody else."""
+        """The example's ``run``; its folder is importable during the import only."""
         place = self.folder / "run.py"
         spec = importlib.util.spec_from_file_location(f"sageloop_example_{self.name}", place)
         if spec is None or spec.loader is None:
             raise ExampleError(f"{place} cannot be loaded")
         module = importlib.util.module_from_spec(spec)
-        # Dataclasses look their module up by its name.
+        # Dataclasses import their module by its name.
         sys.modules[spec.name] = module
         spec.loader.exec_module(module)
-        found: Callable[[Stage], None] = module.run
-        return found
+        run: Callable[[Stage], None] = module.run
+        return run
 
 
 def find_examples(project: Path) -> dict[str, Example]:
     """Examples of a checkout by name.
 
     Raises:
-        ExampleError: If there are none: the folder is no checkout of the project.
+        ExampleError: If there are none: the folder is not a checkout of the project.
 
     """
-    found = {place.parent.name: _read(place) for place in project.glob("examples/*/run.py")}
-    if not found:
+    examples = {place.parent.name: _read(place) for place in project.glob("examples/*/run.py")}
+    if not examples:
         raise ExampleError(f"no examples in {project / 'examples'}: run this in a checkout")
-    return dict(sorted(found.items()))
+    return dict(sorted(examples.items()))
 
 
 def chosen(examples: dict[str, Example], names: list[str]) -> list[Example]:
@@ -80,12 +80,12 @@ def chosen(examples: dict[str, Example], names: list[str]) -> list[Example]:
     """
     unknown = [name for name in names if name not in examples]
     if unknown:
-        raise ExampleError(f"no example {unknown[0]!r}: there are {', '.join(examples)}")
+        raise ExampleError(f"no example {unknown[0]!r}: available: {', '.join(examples)}")
     return [examples[name] for name in names] if names else list(examples.values())
 
 
 def _read(place: Path) -> Example:
-    # Read, not imported: listing examples must not need what they need.
+    # Parsed, not imported: listing examples must not require their requirements.
     tree = ast.parse(place.read_text())
     title = (ast.get_docstring(tree) or place.parent.name).splitlines()[0]
     return Example(

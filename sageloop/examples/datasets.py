@@ -1,4 +1,4 @@
-"""Real data that comes with packages from PyPI, read as files and never over a network."""
+"""Real data sets in packages from PyPI, read as files without network access."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CUSTOMERS = "lifetimes"
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Rows and labels to learn from, and those held out."""
+    """Rows and labels for training and for testing."""
 
     train_rows: Any
     train_labels: Any
@@ -23,11 +23,11 @@ class Split:
 
 
 def digits(held_out: float = 0.25, seed: int = 0) -> Split:
-    """1,797 handwritten digits of 8 x 8 grey values (0 to 16), with what they show.
+    """1,797 handwritten digits of 8 x 8 grey values (0 to 16) with their labels.
 
     The test set of the UCI collection "Optical Recognition of Handwritten Digits", as
-    scikit-learn ships it. Values are divided by 16; ``held_out`` is the share kept apart,
-    stratified by digit and drawn by ``seed``.
+    scikit-learn distributes it. Values are divided by 16; ``held_out`` is the share of the test
+    set, stratified by digit and drawn with ``seed``.
     """
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
@@ -40,7 +40,7 @@ def digits(held_out: float = 0.25, seed: int = 0) -> Split:
 
 
 def digits_files() -> dict[str, bytes]:
-    """``train.csv`` and ``test.csv`` of the digits: what is shown, then 64 values."""
+    """``train.csv`` and ``test.csv`` of the digits: the label, then 64 values."""
     split = digits()
     parts = {
         "train.csv": (split.train_labels, split.train_rows),
@@ -56,7 +56,7 @@ def customers() -> list[tuple[float, float, float]]:
     """Recency (days), frequency (orders) and money spent of each of 23,570 customers.
 
     Customers of the CD shop CDNOW who first bought in early 1997, with all orders until June
-    1998 (Fader and Hardie), as the package ``lifetimes`` (MIT) ships them.
+    1998 (Fader and Hardie), as the package ``lifetimes`` (MIT) distributes them.
 
     Raises:
         DataMissingError: If the package is not installed.
@@ -77,7 +77,7 @@ def as_csv(rows: Sequence[Sequence[Any]]) -> bytes:
 
 
 def repr_of(value: Any) -> str:
-    """A number, as short as it can be written without losing anything."""
+    """The shortest text of a number that reads back without loss."""
     number = float(value)
     return str(int(number)) if number.is_integer() else repr(number)
 

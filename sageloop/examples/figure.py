@@ -1,4 +1,4 @@
-"""What an example shows: one figure of merit, beside the same work done outside."""
+"""The metric of an example, beside the same metric of the library without SageMaker."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """A figure of merit.
+    """A metric and its reference value.
 
     Attributes:
-        name: What is measured, with its unit, for example ``mean absolute error (minutes)``.
-        value: What the provisioned stack came to.
-        outside: What a plain run of the same library came to, on the same data.
-        tolerance: Largest difference that is noise; 0 demands equality.
-        noise: Where the noise comes from, and the seed.
+        name: Name and unit, for example ``mean absolute error (minutes)``.
+        value: The result of the deployed stack.
+        outside: The result of the library without SageMaker, on the same data.
+        tolerance: Largest difference that counts as noise; 0 requires equality.
+        noise: The source of the noise, and the seed.
 
     """
 
@@ -27,13 +27,13 @@ class Figure:
 
     @property
     def holds(self) -> bool:
-        """Whether both are equal within the noise."""
+        """Whether both values are equal within the tolerance."""
         return abs(self.value - self.outside) <= self.tolerance
 
 
 @dataclass
 class Outcome:
-    """How an example ended: each step's seconds, the figures, and what else it told."""
+    """The result of an example: seconds of each step, metrics and notes."""
 
     example: str
     ok: bool = False

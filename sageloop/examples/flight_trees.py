@@ -1,4 +1,4 @@
-"""Trees that say how long flights are in the air, for examples that are about something else."""
+"""XGBoost models of flight times, for examples of other features."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _SETTINGS = {"objective": "reg:squarederror", "max_depth": 6, "eta": 0.3, "seed"
 
 
 def learned(former: Sequence[Flight], *, features: int | None = None) -> Any:
-    """A booster that learned from flights; the same ones make the same trees.
+    """Train a booster on flights, deterministically.
 
-    ``features`` is how many of a flight's features it sees, from the first on; by default all.
+    ``features`` limits the features to the first ones; by default all are used.
     """
     import xgboost
 
@@ -26,24 +26,24 @@ def learned(former: Sequence[Flight], *, features: int | None = None) -> Any:
 
 
 def keep(trees: Any, folder: Path) -> None:
-    """Write a booster as the built-in algorithm leaves it."""
+    """Write a booster in the format of the built-in algorithm."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "xgboost-model").write_bytes(bytes(trees.save_raw("ubj")))
 
 
 def minutes(trees: Any, later: Sequence[Flight]) -> Any:
-    """What a booster says of flights, without any cloud."""
+    """Predictions of a booster for flights, without a cloud."""
     import xgboost
 
     rows = np.array([f.features for f in later], dtype=np.float32)
     return trees.predict(xgboost.DMatrix(rows))
 
 
-def error(told: Any, later: Sequence[Flight]) -> float:
+def error(predicted: Any, later: Sequence[Flight]) -> float:
     """Mean absolute error in minutes."""
-    return float(np.abs(np.asarray(told, dtype=float) - [f.minutes for f in later]).mean())
+    return float(np.abs(np.asarray(predicted, dtype=float) - [f.minutes for f in later]).mean())
 
 
 def values(answer: bytes) -> list[float]:
-    """The numbers that the built-in algorithm answers as CSV."""
+    """The predictions of the built-in algorithm's CSV response."""
     return [float(value) for value in answer.decode().split(",")]

@@ -1,4 +1,4 @@
-"""Running an example's script alone, as its author would at home."""
+"""Runs an example's script without SageMaker."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """What a script printed."""
+    """The output of a script."""
 
     text: str
 
@@ -25,16 +25,16 @@ class Printed:
             ValueError: If there is none.
 
         """
-        found = re.findall(rf"{re.escape(name)}=(\S+)", self.text)
-        if not found:
+        numbers = re.findall(rf"{re.escape(name)}=(\S+)", self.text)
+        if not numbers:
             raise ValueError(f"the script did not print {name}=...: {self.text[-500:]}")
-        return float(found[-1])
+        return float(numbers[-1])
 
 
 def run_script(
     script: Path, arguments: Sequence[str], channels: Mapping[str, Mapping[str, bytes]]
 ) -> Printed:
-    """Run a script with nothing of ours around it but its own few variables.
+    """Run a script with the variables of script mode only.
 
     Args:
         script: The script.
@@ -42,7 +42,7 @@ def run_script(
         channels: Files by name, by channel.
 
     Raises:
-        RuntimeError: If it fails, with what it printed.
+        RuntimeError: If it fails, with its output.
 
     """
     with tempfile.TemporaryDirectory(prefix="sageloop-outside-") as name:
@@ -62,7 +62,9 @@ def run_script(
             text=True, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
     if ended.returncode != 0:
-        raise RuntimeError(f"{script.name} alone ended with {ended.returncode}: {ended.stdout}")
+        raise RuntimeError(
+            f"{script.name} without SageMaker ended with {ended.returncode}: {ended.stdout}"
+        )
     return Printed(ended.stdout)
 
 

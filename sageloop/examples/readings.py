@@ -1,4 +1,4 @@
-"""What CloudWatch has of an endpoint, all of the run so far in one number."""
+"""Reads CloudWatch metrics of an endpoint over the whole run."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ class Readings:
         self, name: str, statistic: str = "Sum", *, namespace: str = "AWS/SageMaker",
         config: str | None = None,
     ) -> float:  # fmt: skip
-        """A statistic of a metric over the days of the run; 0 if nothing was published.
+        """A statistic of a metric over the days of the run; 0 without data.
 
-        ``config`` names an endpoint configuration: what was published of its fleet only.
+        ``config`` limits it to the metrics of an endpoint configuration.
         """
         dimensions = {"EndpointName": self.endpoint, "VariantName": self.variant}
         if config is not None:
             dimensions["EndpointConfigName"] = config
         now = datetime.fromtimestamp(self.cloud.time(), UTC)
-        found = self.cloud.client("cloudwatch").get_metric_statistics(
+        points = self.cloud.client("cloudwatch").get_metric_statistics(
             Namespace=namespace, MetricName=name, Statistics=[statistic], Period=_DAY,
             StartTime=now - timedelta(days=2), EndTime=now + timedelta(days=1),
             Dimensions=[{"Name": k, "Value": v} for k, v in dimensions.items()],
         )["Datapoints"]  # fmt: skip
-        values = [float(point[statistic]) for point in found]
+        values = [float(point[statistic]) for point in points]
         if not values:
             return 0.0
         return max(values) if statistic == "Maximum" else sum(values)

@@ -1,4 +1,4 @@
-"""Watching what an endpoint says of itself while a new configuration comes in."""
+"""Observes DescribeEndpoint during a deployment."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _PAUSE = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """Something that was seen: virtual epoch seconds, and what."""
+    """An observation: virtual epoch seconds, and its text."""
 
     at: float
-    said: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trip:
-    """An alarm that went off: its name and the reason CloudWatch gives."""
+    """A transition to ALARM: the alarm's name and CloudWatch's reason."""
 
     alarm: str
     at: float
@@ -34,13 +34,13 @@ class Trip:
 
 @dataclass
 class Watcher:
-    """Asks DescribeEndpoint while a rollout is under way.
+    """Polls DescribeEndpoint during a deployment.
 
-    ``on`` is called with each change of status or step, as ``moments`` has it.
+    ``on`` receives each change of status or step, like ``moments``.
 
     Attributes:
-        moments: What changed and when.
-        offered: The configuration that was to come in, once a rollout began.
+        moments: Changes with their times.
+        offered: The new configuration, once a deployment has started.
 
     """
 
@@ -53,7 +53,7 @@ class Watcher:
 
     @contextmanager
     def watching(self) -> Iterator[Watcher]:
-        """Watch until the block ends."""
+        """Observe until the block ends."""
         thread = threading.Thread(target=self._run)
         thread.start()
         try:
@@ -63,15 +63,15 @@ class Watcher:
             thread.join()
 
     def describe(self) -> dict[str, Any]:
-        """The endpoint's description now."""
+        """The current description of the endpoint."""
         sagemaker = self.cloud.client("sagemaker")
-        found: dict[str, Any] = sagemaker.describe_endpoint(EndpointName=self.endpoint)
-        return found
+        described: dict[str, Any] = sagemaker.describe_endpoint(EndpointName=self.endpoint)
+        return described
 
     def trips(self, since: float) -> list[Trip]:
-        """Rollback alarms of the last rollout that went off since then, the first one first."""
-        found = self.describe().get("LastDeploymentConfig", {})
-        named = found.get("AutoRollbackConfiguration", {}).get("Alarms", [])
+        """Rollback alarms of the last deployment that went to ALARM since then, in order."""
+        config = self.describe().get("LastDeploymentConfig", {})
+        named = config.get("AutoRollbackConfiguration", {}).get("Alarms", [])
         trips = [trip for alarm in named for trip in self._trips(alarm["AlarmName"], since)]
         return sorted(trips, key=lambda trip: trip.at)
 
@@ -91,21 +91,21 @@ class Watcher:
             if self.offered is None:
                 pending = described.get("PendingDeploymentSummary", {})
                 self.offered = pending.get("EndpointConfigName")
-            said = f"{status}: {step}" if step else status
-            if not self.moments or said != self.moments[-1].said:
-                self.moments.append(Moment(at=self.cloud.time(), said=said))
-                self.on(said)
+            text = f"{status}: {step}" if step else status
+            if not self.moments or text != self.moments[-1].text:
+                self.moments.append(Moment(at=self.cloud.time(), text=text))
+                self.on(text)
 
 
 def clock_time(at: float) -> str:
-    """Hours, minutes and seconds of the day, virtual and UTC."""
+    """Hours, minutes and seconds of virtual time, in UTC."""
     return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")
 
 
 def _step(described: dict[str, Any]) -> str:
     variants = described.get("PendingDeploymentSummary", {}).get("ProductionVariants", [])
-    said = [s["StatusMessage"] for v in variants for s in v.get("VariantStatus", [])]
-    return str(said[0]) if said else ""
+    text = [s["StatusMessage"] for v in variants for s in v.get("VariantStatus", [])]
+    return str(text[0]) if text else ""
 
 
 def _reason(item: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Running examples one after another, each on a fresh local cloud."""
+"""Runs examples one after another, each in a new local cloud."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _DEPLOY = ("deploy", "--all", "--require-approval", "never")
 
 
 def run_example(
-    example: Example, *, tell: Callable[[str], None], deploy: Deploy | None = None
+    example: Example, *, log: Callable[[str], None], deploy: Deploy | None = None
 ) -> Outcome:
-    """Run one example from nothing to nothing.
+    """Run one example in its own local cloud.
 
     Args:
-        example: Which.
-        tell: Shows a line of progress.
-        deploy: How its app is deployed; by default with the stock CDK CLI.
+        example: The example.
+        log: Receives lines of progress.
+        deploy: Deploys its app; by default with the CDK CLI.
 
     """
     outcome = Outcome(example=example.name)
@@ -39,7 +39,7 @@ def run_example(
         chosen = _with_the_cli(work) if deploy is None else deploy
         try:
             with LocalCloud.start(log=work / "cloud.log", warm=True) as cloud:
-                example.function()(Stage(example.folder, cloud, outcome, deploy=chosen, tell=tell))
+                example.function()(Stage(example.folder, cloud, outcome, deploy=chosen, log=log))
         except Exception as error:
             outcome.problem = f"{type(error).__name__}: {error}"
     outcome.seconds = round(wall.monotonic() - began, 2)
@@ -51,8 +51,10 @@ def run_example(
 
 def _fault(figures: list[Figure]) -> str | None:
     if not figures:
-        return "it reported no figure"
-    wrong = [f"{f.name} is {f.value:g}, outside {f.outside:g}" for f in figures if not f.holds]
+        return "it reported no metric"
+    wrong = [
+        f"{f.name} is {f.value:g}, without SageMaker {f.outside:g}" for f in figures if not f.holds
+    ]
     return "; ".join(wrong) if wrong else None
 
 
@@ -68,8 +70,10 @@ def _with_the_cli(work: Path) -> Deploy:
         for arguments in [*first, _DEPLOY]:
             ended = cdk.run(*arguments, settings="prod", environment=environment)
             if ended.code != 0:
-                told = ended.output.strip().splitlines()[-12:]
-                raise ExampleFailedError(f"cdk {arguments[0]} ended with {ended.code}: {told}")
+                last_lines = ended.output.strip().splitlines()[-12:]
+                raise ExampleFailedError(
+                    f"cdk {arguments[0]} ended with {ended.code}: {last_lines}"
+                )
             bootstrapped = True
         return outputs(cloud)
 
@@ -77,10 +81,10 @@ def _with_the_cli(work: Path) -> Deploy:
 
 
 def outputs(cloud: LocalCloud) -> dict[str, str]:
-    """The outputs of every stack there is."""
-    found: dict[str, Any] = cloud.client("cloudformation").describe_stacks()
+    """The outputs of all stacks."""
+    stacks: dict[str, Any] = cloud.client("cloudformation").describe_stacks()
     return {
         output["OutputKey"]: output["OutputValue"]
-        for stack in found["Stacks"]
+        for stack in stacks["Stacks"]
         for output in stack.get("Outputs", [])
     }

@@ -1,4 +1,4 @@
-"""What an example works with: a cloud, its own deployed stacks, and a place for its figures."""
+"""The environment of an example: a cloud, its deployed stacks, and its results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sageloop.examples.figure import Figure, Outcome
-from sageloop.jobs.hand import Place, start_job
+from sageloop.jobs.start import Place, start_job
 from sageloop.local_cloud.assembly import DeploymentError
 from sageloop.local_cloud.client import LocalCloud
 from sageloop.waiting import until
@@ -21,37 +21,37 @@ _ENDED = ("Completed", "Failed", "Stopped")
 
 
 class ExampleFailedError(RuntimeError):
-    """Something that an example promises did not happen."""
+    """An expected result of an example did not occur."""
 
 
 class Stage:
-    """One run of one example on a cloud of its own.
+    """One run of one example in its own cloud.
 
-    Everything here is what a client of AWS could do: the CDK CLI, boto3, and the clock.
+    An example uses what a client of AWS could use: the CDK CLI, boto3, and the clock.
     """
 
     def __init__(
         self, folder: Path, cloud: LocalCloud, outcome: Outcome, *, deploy: Deploy,
-        tell: Callable[[str], None],
+        log: Callable[[str], None],
     ) -> None:  # fmt: skip
-        """``deploy`` deploys the app in a folder, with variables for it; ``tell`` shows a line."""
+        """``deploy`` deploys the app of a folder with variables; ``log`` receives progress."""
         self.folder, self.cloud, self._outcome = folder, cloud, outcome
-        self._deploy, self._tell = deploy, tell
+        self._deploy, self._log = deploy, log
         self.outputs: dict[str, str] = {}
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Time a step of the example."""
+        """Measure the time of a step."""
         began = wall.monotonic()
         yield
         seconds = round(wall.monotonic() - began, 2)
         self._outcome.steps.append({"name": name, "seconds": seconds})
-        self._tell(f"{name} ({seconds:.1f} s)")
+        self._log(f"{name} ({seconds:.1f} s)")
 
     def deploy(self, *, environment: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Deploy the example's own app; the outputs of its stacks, also kept in ``outputs``.
+        """Deploy the example's app; returns the outputs of its stacks, also in ``outputs``.
 
-        ``environment`` holds variables for the app, for example which of two models it serves.
+        ``environment`` has variables for the app, for example which of two models it serves.
 
         Raises:
             ExampleFailedError: If the deployment failed, with the reason.
@@ -66,21 +66,21 @@ class Stage:
         return self.outputs
 
     def say(self, line: str) -> None:
-        """Show a line of progress."""
-        self._tell(line)
+        """Print a line of progress."""
+        self._log(line)
 
     def upload(self, bucket: str, files: Mapping[str, bytes]) -> None:
-        """Put objects by key, in the order given."""
+        """Upload objects by key, in order."""
         with self.step(f"upload {len(files)} file{'s' if len(files) > 1 else ''}"):
             s3 = self.cloud.client("s3")
             for key, body in files.items():
                 s3.put_object(Bucket=bucket, Key=key, Body=body)
 
     def start(self, job: str) -> str:
-        """Start a job by hand, as ``sageloop train`` does; the name of the job it became.
+        """Start a job manually, like ``sageloop train``; returns the name of the job.
 
         Raises:
-            ExampleFailedError: If nothing was started.
+            ExampleFailedError: If no job was started.
 
         """
         place = Place(
@@ -92,7 +92,7 @@ class Stage:
         return started.name
 
     def training_job(self, prefix: str, *, seconds: float = 180) -> dict[str, Any]:
-        """Wait for the first training job of a prefix to end; its description.
+        """Wait for the first training job with a prefix to end; returns its description.
 
         Raises:
             ExampleFailedError: If it did not complete, with its reason.
@@ -101,11 +101,11 @@ class Stage:
         sagemaker = self.cloud.client("sagemaker")
 
         def ended() -> dict[str, Any] | None:
-            found = sagemaker.list_training_jobs(
+            jobs = sagemaker.list_training_jobs(
                 NameContains=prefix, SortBy="CreationTime", SortOrder="Ascending"
             )["TrainingJobSummaries"]
-            done = [job for job in found if job["TrainingJobStatus"] in _ENDED]
-            return done[0] if done else None
+            ended_jobs = [job for job in jobs if job["TrainingJobStatus"] in _ENDED]
+            return ended_jobs[0] if ended_jobs else None
 
         with self.step(f"train {prefix}"):
             name = until(f"the end of a job {prefix}*", ended, seconds=seconds)["TrainingJobName"]
@@ -113,7 +113,7 @@ class Stage:
         return self._completed(name, job["TrainingJobStatus"], job)
 
     def tuning_job(self, prefix: str, *, seconds: float = 300) -> dict[str, Any]:
-        """Wait for the first tuning job of a prefix to end; its description.
+        """Wait for the first tuning job with a prefix to end; returns its description.
 
         Raises:
             ExampleFailedError: If it did not complete, with its reason.
@@ -122,17 +122,17 @@ class Stage:
         sagemaker = self.cloud.client("sagemaker")
 
         def ended() -> dict[str, Any] | None:
-            found = sagemaker.list_hyper_parameter_tuning_jobs(NameContains=prefix)
-            done = [
+            jobs = sagemaker.list_hyper_parameter_tuning_jobs(NameContains=prefix)
+            ended_jobs = [
                 job
-                for job in found["HyperParameterTuningJobSummaries"]
+                for job in jobs["HyperParameterTuningJobSummaries"]
                 if job["HyperParameterTuningJobStatus"] in _ENDED
             ]
-            return done[0] if done else None
+            return ended_jobs[0] if ended_jobs else None
 
         with self.step(f"tune {prefix}"):
-            found = until(f"the end of a tuning job {prefix}*", ended, seconds=seconds)
-        name = found["HyperParameterTuningJobName"]
+            ended_job = until(f"the end of a tuning job {prefix}*", ended, seconds=seconds)
+        name = ended_job["HyperParameterTuningJobName"]
         job: dict[str, Any] = sagemaker.describe_hyper_parameter_tuning_job(
             HyperParameterTuningJobName=name
         )
@@ -149,22 +149,22 @@ class Stage:
             return {name: file.read() for name, file in opened.items() if file is not None}
 
     def log_streams(self, job: str) -> list[str]:
-        """Names of a training job's log streams, one of each host."""
-        found = self.cloud.client("logs").describe_log_streams(
+        """Names of a training job's log streams, one for each host."""
+        streams = self.cloud.client("logs").describe_log_streams(
             logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=f"{job}/"
         )
-        return sorted(str(stream["logStreamName"]) for stream in found["logStreams"])
+        return sorted(str(stream["logStreamName"]) for stream in streams["logStreams"])
 
     def figure(self, figure: Figure) -> None:
-        """Report a figure of merit."""
+        """Report a metric."""
         self._outcome.figures.append(figure)
 
     def note(self, **facts: Any) -> None:
-        """Report facts beside the figures."""
+        """Report facts beside the metrics."""
         self._outcome.detail.update(facts)
 
     def metric(self, job: Mapping[str, Any], name: str) -> float:
-        """The last value of a metric of a training job.
+        """The final value of a metric of a training job.
 
         Raises:
             ExampleFailedError: If the job did not report it.

@@ -1,4 +1,4 @@
-"""Requests to an endpoint without a pause, while something else happens to it."""
+"""Continuous requests to an endpoint while it changes."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _PAUSE = 0.02
 
 @dataclass
 class Traffic:
-    """What a few clients sent, and what came of it.
+    """The requests of concurrent clients, and their results.
 
     Attributes:
-        answered: Answers by the variant that gave them.
-        failures: What failed, in words.
+        answered: Number of responses by variant.
+        failures: Errors as text.
 
     """
 
@@ -35,12 +35,12 @@ class Traffic:
 
     @property
     def sent(self) -> int:
-        """Requests that came to an end, well or not."""
+        """The number of completed requests, successful or not."""
         return sum(self.answered.values()) + len(self.failures)
 
     @contextmanager
     def flowing(self, clients: int = 4) -> Iterator[Traffic]:
-        """Send from so many clients until the block ends; each waits for its answers."""
+        """Send requests from ``clients`` clients until the block ends; each waits for responses."""
         threads = [threading.Thread(target=self._run, args=(n,)) for n in range(clients)]
         for thread in threads:
             thread.start()

@@ -1,1 +1,1 @@
-"""Starting jobs by hand and watching them, on AWS and in the local cloud alike."""
+"""Starts jobs manually and watches them, on AWS and in the local cloud."""

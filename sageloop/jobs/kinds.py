@@ -1,4 +1,4 @@
-"""What SageMaker calls the four kinds of jobs, and what a description says of each."""
+"""SageMaker's operations and response members for the four kinds of jobs."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Kind:
     """One kind of job.
 
     Attributes:
-        noun: What ``Describe`` is put before.
-        operation: The boto3 method that describes one.
-        log_group: Where its containers log.
+        noun: The name of the kind in ``Describe`` operations.
+        operation: The boto3 method that describes a job.
+        log_group: The log group of its containers.
 
     """
 
@@ -26,7 +26,7 @@ class Kind:
     log_group: str
 
     def describe(self, sagemaker: Any, name: str) -> dict[str, Any]:
-        """What SageMaker says of a job."""
+        """The response of SageMaker's Describe operation."""
         return dict(getattr(sagemaker, self.operation)(**{f"{self.noun}Name": name}))
 
     def status(self, described: Mapping[str, Any]) -> str:
@@ -34,16 +34,16 @@ class Kind:
         return str(described[f"{self.noun}Status"])
 
     def has_ended(self, described: Mapping[str, Any]) -> bool:
-        """Whether the status is a last one."""
+        """Whether the status is final."""
         return self.status(described) in _ENDED
 
     def history(self, described: Mapping[str, Any]) -> list[str]:
-        """The statuses so far, oldest first; only the last where SageMaker keeps no history."""
+        """The statuses so far, oldest first; only the current one if SageMaker keeps no history."""
         passed = [str(item["Status"]) for item in described.get("SecondaryStatusTransitions", [])]
         return passed if passed else [self.status(described)]
 
     def progress(self, described: Mapping[str, Any]) -> str:
-        """What goes on now, in a few words."""
+        """The current progress as a short text."""
         counters = described.get("TrainingJobStatusCounters", {})
         counted = [f"{counters[key]} {key}" for key in _COUNTERS if counters.get(key)]
         messages = [
@@ -77,39 +77,39 @@ KINDS = {
 
 
 def final_metrics(described: Mapping[str, Any]) -> dict[str, float]:
-    """A job's last metrics; for a tuning job its best trial's objective."""
-    found = {
+    """A job's final metrics; for a tuning job its best trial's objective."""
+    metrics = {
         str(item["MetricName"]): float(item["Value"])
         for item in described.get("FinalMetricDataList", [])
     }
     objective = best_trial(described).get("FinalHyperParameterTuningJobObjectiveMetric")
     if objective:
-        found[str(objective["MetricName"])] = float(objective["Value"])
-    return found
+        metrics[str(objective["MetricName"])] = float(objective["Value"])
+    return metrics
 
 
 def best_trial(described: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A tuning job's best trial, empty where there is none."""
-    found: Mapping[str, Any] = described.get("BestTrainingJob", {})
-    return found
+    """A tuning job's best trial, empty if there is none."""
+    trial: Mapping[str, Any] = described.get("BestTrainingJob", {})
+    return trial
 
 
 def reason_of(described: Mapping[str, Any]) -> str | None:
-    """Why a job failed, in SageMaker's words."""
+    """SageMaker's failure reason of a job."""
     for key in ("FailureReason", "ExitMessage"):
         if described.get(key):
             return str(described[key])
     return None
 
 
-def log_lines(logs: Any, group: str, prefix: str, seen: dict[str, str]) -> Iterator[str]:
-    """Lines that the streams of a job got since ``seen``, which is brought up to date.
+def log_lines(logs: Any, group: str, prefix: str, next_tokens: dict[str, str]) -> Iterator[str]:
+    """New log lines of a job since ``next_tokens``, which is updated.
 
     Args:
         logs: A CloudWatch Logs client.
         group: The log group.
-        prefix: What the names of the job's streams begin with.
-        seen: For each stream the token to go on from.
+        prefix: The prefix of the job's log streams.
+        next_tokens: The next token of each stream.
 
     """
     try:
@@ -121,12 +121,12 @@ def log_lines(logs: Any, group: str, prefix: str, seen: dict[str, str]) -> Itera
         return
     for name in names:
         while True:
-            more = {"nextToken": seen[name]} if name in seen else {}
+            more = {"nextToken": next_tokens[name]} if name in next_tokens else {}
             answer = logs.get_log_events(
                 logGroupName=group, logStreamName=name, startFromHead=True, **more
             )
             yield from (str(event["message"]).rstrip("\n") for event in answer["events"])
             following = answer["nextForwardToken"]
-            if following == seen.get(name):
+            if following == next_tokens.get(name):
                 break
-            seen[name] = following
+            next_tokens[name] = following

@@ -215,6 +215,15 @@ class LocalCloud:
         records: list[dict[str, Any]] = self._request("access", denied=denied)["records"]
         return records
 
+    def denials(self) -> list[str]:
+        """Each denial in one line, once: principal, action, resource, and statement or reason."""
+        lines = (
+            f"{record['principal']} was denied {record['action']} on {record['resource']}: "
+            f"{record['source']}"
+            for record in self.decisions(denied=True)
+        )
+        return list(dict.fromkeys(lines))
+
     def access_summary(self) -> dict[str, Any]:
         """Access mode, and the numbers of decisions by principal and of denials."""
         response = self._request("access", summary=True)

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -167,7 +167,7 @@ def load() -> None:
 def main(descriptor: int) -> int:
     """Fork a server for each request until the owner closes the connection."""
     load()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended servers are removed at once
+    signal.signal(signal.SIGCHLD, _reap)
     with socket.socket(fileno=descriptor) as link:
         while True:
             message, streams, _, _ = socket.recv_fds(link, _MESSAGE, _STREAMS)
@@ -180,6 +180,13 @@ def main(descriptor: int) -> int:
             for stream in streams:
                 os.close(stream)
             link.sendall(str(pid).encode())
+
+
+def _reap(*_: object) -> None:
+    """Wait for the servers that have ended, so that their CPU time counts as this process's."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _serve(request: dict[str, Any], streams: list[int]) -> int:

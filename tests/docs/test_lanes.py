@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from scripts.slow_report import by_module, unmarked
 
 ROOT = Path(__file__).resolve().parents[2]
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)", re.MULTILINE)
+MARKERS = ("slow", "long", "frameworks", "fidelity")
 SLOW_FIXTURE = "tests/local::cloud"
 
 BURNING = """
@@ -53,12 +55,19 @@ def makefile() -> str:
     return (ROOT / "Makefile").read_text()
 
 
+def selects(expression: str, marks: set[str]) -> bool:
+    """Whether pytest selects a test with these markers."""
+    return bool(eval(expression, {name: name in marks for name in MARKERS}))  # noqa: S307
+
+
 def expressions() -> dict[str, str]:
     """What each lane of the Makefile selects by markers, by target."""
     text = makefile()
-    (long,) = re.findall(r"^LONG := (.+)$", text, re.MULTILINE)
-    found = re.findall(r'^(test-\w+|test):.*\n(?:\t.*\n)*?.*-m "([^"]+)"', text, re.MULTILINE)
-    return {target: expression.replace("$(LONG)", long) for target, expression in found}
+    named = re.findall(r"^(LONG|REST) := (.+)$", text, re.MULTILINE)
+    found = dict(re.findall(r'^(test-\w+|test):.*\n(?:\t.*\n)*?.*-m "([^"]+)"', text, re.MULTILINE))
+    for name, words in sorted(named):  # the one names the other
+        found = {target: each.replace(f"$({name})", words) for target, each in found.items()}
+    return found
 
 
 def test_demo_installs_no_framework_and_no_test_tools() -> None:
@@ -91,16 +100,27 @@ def test_what_lands_runs_the_checks_and_the_tests() -> None:
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
 
     assert [line for line in lines if line.startswith("make ")] == [
-        "make setup", "make check", "make test"
+        "make setup", "make check", "make test", "make test-long"
     ]  # fmt: skip
 
 
-def test_each_marker_of_the_long_lanes_is_left_out_of_one_lane_and_run_by_the_other() -> None:
+@pytest.mark.parametrize("marks", [
+    set(marks) for size in range(5) for marks in combinations(MARKERS, size)
+])  # fmt: skip
+def test_each_test_is_in_one_of_the_lanes_of_all(marks: set[str]) -> None:
+    lanes = ("test", "test-long", "test-rest")
+
+    assert len([lane for lane in lanes if selects(expressions()[lane], marks)]) == 1
+
+
+def test_unit_tests_are_quick_tests_of_the_middle_lane() -> None:
     found = expressions()
 
-    assert found["test"] == f"not ({found['test-rest']})"
-    assert found["test-unit"] == f"not (slow or {found['test-rest']})"
-    assert found["test-rest"] == "long or frameworks or fidelity"
+    assert found["test-unit"] == found["test"].replace("not (", "not (slow or ")
+
+
+def test_what_needs_frameworks_or_tools_of_aws_runs_where_they_are() -> None:
+    assert expressions()["test-rest"] == "frameworks or fidelity"
 
 
 def report(**tests: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import pytest
 from sageloop.local_cloud.assembly import deploy_assembly
 from sageloop.local_cloud.client import LocalCloud
 from scripts.settings_page import MEANING, keys
+from tests import forked
 from tests.docs.blocks import ROOT, commands, programs
 
 PAGES = ("README.md", "CONTRIBUTING.md", "docs/getting-started.md", "docs/how-it-works.md",
@@ -57,11 +58,8 @@ def makefile_targets() -> set[str]:
 @cache
 def help_of(command: str) -> str:
     """What a command of `sageloop` says of itself; fails if there is no such command."""
-    program = "from sageloop.cli.main import main; main()"
-    ended = subprocess.run(
-        [sys.executable, "-c", program, *command.split(), "--help"], text=True, check=False,
-        capture_output=True, env={**os.environ, "COLUMNS": "200"},
-    )  # fmt: skip
+    environment = {**os.environ, "COLUMNS": "200"}
+    ended = forked.run("sageloop", *command.split(), "--help", cwd=ROOT, env=environment)
     assert ended.returncode == 0, f"sageloop {command}: {ended.stderr}"
     return ended.stdout
 
@@ -80,6 +78,8 @@ def test_stacks_of_the_page_synthesise(page: str, tmp_path: Path) -> None:
         assert "Custom::ChampionEndpoint" in template
 
 
+# The walks of the pages; `make test` synthesises their stacks, and tests each part that they use.
+@pytest.mark.long
 @pytest.mark.slow
 def test_programs_of_the_tutorial_lead_to_an_answer(tmp_path: Path) -> None:
     for name, text in programs("docs/getting-started.md").items():
@@ -96,6 +96,7 @@ def test_programs_of_the_tutorial_lead_to_an_answer(tmp_path: Path) -> None:
     assert abs(float(asked.stdout) - 90) < 3, asked.stdout
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_tests_of_the_page_pass(taught: Path) -> None:
     assert list(taught.glob("test_*.py")) != []

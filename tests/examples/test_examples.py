@@ -57,7 +57,7 @@ def _of_lane(example: Example) -> Any:
 def test_example_runs_and_its_figure_holds(name: str, deploy: object) -> None:
     said: list[str] = []
 
-    outcome = run_example(EXAMPLES[name], tell=said.append, deploy=deploy)  # type: ignore[arg-type]
+    outcome = run_example(EXAMPLES[name], log=said.append, deploy=deploy)  # type: ignore[arg-type]
 
     assert outcome.problem is None
     assert outcome.ok
@@ -83,6 +83,6 @@ def test_a_figure_that_does_not_hold_fails_its_example(tmp_path: Path) -> None:
         ' noise="none"))\n'
     )
 
-    outcome = run_example(find_examples(tmp_path)["wrong"], tell=print)
+    outcome = run_example(find_examples(tmp_path)["wrong"], log=print)
 
     assert (outcome.ok, outcome.problem) == (False, "error is 2, outside 1")

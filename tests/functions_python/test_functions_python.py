@@ -18,6 +18,10 @@ VERSION = RUNTIME.name.removeprefix("python")
 _TESTS = ("tests/faults", "tests/unit/functions")
 
 
+# In `make test` the same tests run on the Python of the other tests.
+on_that_python = pytest.mark.long
+
+
 @pytest.fixture
 def interpreter() -> Path:
     """The environment of that Python; without the Python there is none, and CI does not pass."""
@@ -36,6 +40,7 @@ def run(interpreter: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@on_that_python
 def test_the_environment_has_the_python_of_the_functions(interpreter: Path) -> None:
     told = run(interpreter, "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
 
@@ -48,6 +53,7 @@ def test_the_makefile_builds_the_python_of_the_functions() -> None:
     assert named == [VERSION]
 
 
+@on_that_python
 @pytest.mark.slow
 @pytest.mark.feature("functions: tested on the Python that they are deployed on")
 def test_the_functions_pass_their_tests_on_that_python(interpreter: Path) -> None:

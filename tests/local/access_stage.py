@@ -1,4 +1,4 @@
-"""A cloud with its server, and requests of clients, pages and unauthenticated callers."""
+"""A cloud with its server, and requests of clients, browsers and unauthenticated callers."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from hosting_stage import Stage, fresh, open_stage
+from roles import USER
 
 from sageloop.local_cloud.events.sns_delivery import SnsDelivery
 
@@ -19,8 +20,8 @@ class AsyncStage:
         self.stage = stage
         self.cloud = stage.cloud
         SnsDelivery(stage.cloud).listen()
-        self.sns = stage.cloud.client("sns", principal="tester")
-        self.sqs = stage.cloud.client("sqs", principal="tester")
+        self.sns = stage.cloud.client("sns", principal=USER)
+        self.sqs = stage.cloud.client("sqs", principal=USER)
         self.topics = {name: self._topic(name) for name in ("success", "error")}
 
     def _topic(self, name: str) -> str:

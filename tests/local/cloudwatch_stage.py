@@ -1,4 +1,4 @@
-"""A cloud with CloudWatch, and services that keep what alarms send to them."""
+"""A cloud with CloudWatch, and services that record what alarms send to them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from roles import USER
 
 from sageloop.local_cloud.cloudwatch.service import CloudWatchService
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
@@ -16,7 +17,7 @@ FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:"
 
 
 class Events(Service):
-    """Keeps what is emitted."""
+    """Records emitted events."""
 
     model = "events"
 
@@ -29,7 +30,7 @@ class Events(Service):
 
 
 class Functions(Service):
-    """Keeps the names of functions that would be invoked."""
+    """Records the names of functions that would be invoked."""
 
     model = "lambda"
 
@@ -42,34 +43,34 @@ class Functions(Service):
 
 
 class Stage:
-    """CloudWatch with short ways to put metrics and to read alarms."""
+    """CloudWatch with helpers to put metrics and to read alarms."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
-        self.client = cloud.client("cloudwatch", principal="tester")
+        self.client = cloud.client("cloudwatch", principal=USER)
 
     @property
     def emitted(self) -> list[dict[str, Any]]:
-        """Details of the alarms' events so far."""
+        """The details of the alarms' events so far."""
         events: Events = self.cloud.service("events")
         return events.emitted
 
     @property
     def invoked(self) -> list[str]:
-        """Names of the functions that alarms have called so far."""
+        """The names of the functions that alarms have invoked so far."""
         assert self.cloud.settle(180) == []
         functions: Functions = self.cloud.service("lambda")
         return functions.invoked
 
     def put(self, name: str, *values: float, at: datetime | None = None) -> None:
-        """Put values of a metric at one moment, now by default."""
+        """Put values of a metric at one time, by default the virtual time."""
         datum: dict[str, Any] = {"MetricName": name, "Values": list(values)}
         if at is not None:
             datum["Timestamp"] = at
         self.client.put_metric_data(Namespace="app", MetricData=[datum])
 
     def alarm(self, name: str, **changes: Any) -> None:
-        """Define an alarm, on ``Errors`` above 0 unless told otherwise."""
+        """Define an alarm, by default on ``Errors`` above 0."""
         members = {
             "AlarmName": name, "EvaluationPeriods": 1, "Threshold": 0.0,
             "ComparisonOperator": "GreaterThanThreshold",
@@ -78,23 +79,23 @@ class Stage:
             members |= {
                 "Namespace": "app", "MetricName": "Errors", "Statistic": "Average", "Period": 60,
             }  # fmt: skip
-        given = {k: v for k, v in {**members, **changes}.items() if v is not None}
-        self.client.put_metric_alarm(**given)
+        request = {k: v for k, v in {**members, **changes}.items() if v is not None}
+        self.client.put_metric_alarm(**request)
 
     def composite(self, name: str, rule: str, **more: Any) -> None:
         """Define a composite alarm."""
         self.client.put_composite_alarm(AlarmName=name, AlarmRule=rule, **more)
 
     def set(self, name: str, state: str) -> None:
-        """Put an alarm into a state by hand."""
-        self.client.set_alarm_state(AlarmName=name, StateValue=state, StateReason="by hand")
+        """Set an alarm's state manually."""
+        self.client.set_alarm_state(AlarmName=name, StateValue=state, StateReason="set manually")
 
     def described(self, name: str) -> dict[str, Any]:
-        """One alarm as DescribeAlarms has it."""
-        found = self.client.describe_alarms(
+        """One alarm as DescribeAlarms returns it."""
+        alarms = self.client.describe_alarms(
             AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"]
         )
-        (one,) = [*found["MetricAlarms"], *found["CompositeAlarms"]]
+        (one,) = [*alarms["MetricAlarms"], *alarms["CompositeAlarms"]]
         return dict(one)
 
     def state(self, name: str) -> str:

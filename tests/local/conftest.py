@@ -1,4 +1,4 @@
-"""What every module of these tests starts from: nothing left in moto by the module before."""
+"""The state before each module of these tests: moto has no state of the module before."""
 
 from __future__ import annotations
 

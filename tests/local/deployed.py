@@ -1,4 +1,4 @@
-"""The project's app on a cloud, and short ways to drive its loop as a client of AWS would."""
+"""The project's app on a cloud, and helpers to drive its loop as a client of AWS."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from roles import FUNCTION, LAMBDA, role_properties
 
 from sageloop.demo.watch import Watcher, names_of
 from sageloop.local_cloud.assembly import deploy_assembly
@@ -22,7 +23,7 @@ from scripts.synthesis import ROOT
 from tests.assemblies import assembly
 
 ROWS_A_DAY = 150
-ROOM = 20  # values a feature may take
+ROOM = 20  # values of a feature
 
 
 def settings_variant(folder: Path, **lines: str) -> str:
@@ -37,7 +38,7 @@ def settings_variant(folder: Path, **lines: str) -> str:
 
 
 def rows(day: date, shift: float = 0.0) -> list[tuple[float, str]]:
-    """Label and features of a day's rows; ``shift`` is what the world has changed by."""
+    """Label and features of a day's rows; ``shift`` is the drift of the label."""
     dice = random.Random(day.toordinal())
     made = []
     for _ in range(ROWS_A_DAY):
@@ -54,10 +55,10 @@ class Loop:
         self.names = names_of(cloud)
         self.watch = Watcher(cloud, self.names)
         self.began = cloud.time()
-        self._asked = 0
+        self._requests = 0
 
     def deliver(self, first: date, days: int, *, shift: float = 0.0, manifest: bool = True) -> None:
-        """Upload days of labelled rows, then the manifest that says they are there."""
+        """Upload days of labelled rows, then the manifest that completes the delivery."""
         s3 = self.cloud.client("s3")
         dates = [first + timedelta(days=n) for n in range(days)]
         for day in dates:
@@ -70,33 +71,36 @@ class Loop:
                 Bucket=self.names.bucket, Key="datasets/flights/manifest.json", Body=body.encode()
             )
 
-    def ask(self, day: date, *, shift: float = 0.0, requests: int = 10) -> list[float]:
-        """Send a day's rows to the endpoint and land their truth; the answers."""
+    def invoke(self, day: date, *, shift: float = 0.0, requests: int = 10) -> list[float]:
+        """Send a day's rows to the endpoint and upload their ground truth; return responses."""
         runtime, chosen = self.cloud.client("sagemaker-runtime"), rows(day, shift)
-        answers, truths = [], []
+        answers, labelled = [], []
         for number in range(requests):
             part = chosen[number::requests][:5]
-            self._asked += 1
+            self._requests += 1
             answer = runtime.invoke_endpoint(
                 EndpointName=self.names.endpoint, ContentType="text/csv",
-                InferenceId=f"ask-{self._asked}",
+                InferenceId=f"request-{self._requests}",
                 Body="\n".join(features for _, features in part).encode(),
             )  # fmt: skip
             answers += [float(v) for v in answer["Body"].read().decode().replace("\n", ",").split(",") if v]  # fmt: skip # noqa: E501
-            truths.append(_truth(f"ask-{self._asked}", [label for label, _ in part]))
+            labelled.append(
+                _ground_truth(f"request-{self._requests}", [label for label, _ in part])
+            )
         moment = datetime.fromtimestamp(self.cloud.time(), UTC)
         self.cloud.client("s3").put_object(
-            Bucket=self.names.bucket, Key=f"ground-truth/{moment:%Y/%m/%d/%H}/{self._asked}.jsonl",
-            Body="\n".join(truths).encode(),
+            Bucket=self.names.bucket,
+            Key=f"ground-truth/{moment:%Y/%m/%d/%H}/{self._requests}.jsonl",
+            Body="\n".join(labelled).encode(),
         )  # fmt: skip
         return answers
 
     def champion(self) -> dict[str, Any]:
         """The champion's row of the state table, as plain values."""
-        found = self.cloud.client("dynamodb").get_item(
+        row = self.cloud.client("dynamodb").get_item(
             TableName=self.names.state_table, Key={"id": {"S": f"champion#{self.names.endpoint}"}}
         )
-        return {k: next(iter(v.values())) for k, v in found.get("Item", {}).items()}
+        return {k: next(iter(v.values())) for k, v in row.get("Item", {}).items()}
 
     def finished(self, count: int) -> list[dict[str, Any]] | None:
         """The loop's jobs, once there are ``count`` and all have ended."""
@@ -106,13 +110,13 @@ class Loop:
 
     def packages(self) -> list[dict[str, Any]]:
         """The registered packages, oldest first."""
-        found = self.cloud.client("sagemaker").list_model_packages(
+        listed = self.cloud.client("sagemaker").list_model_packages(
             ModelPackageGroupName=self.names.package_group, SortOrder="Ascending"
         )
-        return list(found["ModelPackageSummaryList"])
+        return list(listed["ModelPackageSummaryList"])
 
 
-def _truth(name: str, labels: Sequence[float]) -> str:
+def _ground_truth(name: str, labels: Sequence[float]) -> str:
     data = {"data": "\n".join(map(str, labels)), "encoding": "CSV"}
     return json.dumps(
         {"groundTruthData": data, "eventMetadata": {"eventId": name}, "eventVersion": "0"}
@@ -121,7 +125,7 @@ def _truth(name: str, labels: Sequence[float]) -> str:
 
 @contextmanager
 def in_process() -> Iterator[tuple[Cloud, LocalCloud]]:
-    """A cloud inside this process, which a test can reach into, and a client's handle on it."""
+    """A cloud inside this process, which a test can access, and a client's handle on it."""
     server = LocalCloudServer(CloudConfig(operation_wait=4.0))
     server.start()
     try:
@@ -137,24 +141,24 @@ def deploy_project(cloud: LocalCloud, settings: str = "prod") -> Loop:
 
 
 def family(pid: int) -> list[psutil.Process]:
-    """A process and everything below it."""
+    """A process and all its descendants."""
     root = psutil.Process(pid)
     return [root, *root.children(recursive=True)]
 
 
 def survivors(processes: Sequence[psutil.Process], seconds: float = 10.0) -> list[str]:
-    """What of some processes still runs after a moment, in words."""
+    """Descriptions of the processes that still run a moment later."""
     _, alive = psutil.wait_procs(list(processes), timeout=seconds)
-    told = []
+    messages = []
     for process in alive:
         with suppress(psutil.NoSuchProcess):
             if process.status() != psutil.STATUS_ZOMBIE:
-                told.append(f"{process.pid}: {' '.join(process.cmdline())}")
-    return told
+                messages.append(f"{process.pid}: {' '.join(process.cmdline())}")
+    return messages
 
 
 def reasons(cloud: LocalCloud, stack: str, status: str) -> list[str]:
-    """The reasons of a stack's events of a status."""
+    """The reasons of a stack's events with a status."""
     events = cloud.client("cloudformation").describe_stack_events(StackName=stack)["StackEvents"]
     return [
         f"{e['LogicalResourceId']}: {e.get('ResourceStatusReason', '')}"
@@ -164,23 +168,14 @@ def reasons(cloud: LocalCloud, stack: str, status: str) -> list[str]:
 
 
 def function_template(code: str, **resources: Any) -> dict[str, Any]:
-    """A template with one Python function ``Function`` of a role of its own."""
-    trust = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow", "Action": "sts:AssumeRole",
-                "Principal": {"Service": "lambda.amazonaws.com"},
-            }
-        ],
-    }  # fmt: skip
+    """A template with one Python function ``Function`` and its role."""
     function = {
         "Runtime": "python3.11", "Handler": "index.handler", "Timeout": 20,
         "Role": {"Fn::GetAtt": ["Role", "Arn"]}, "Code": {"ZipFile": code},
     }  # fmt: skip
     return {
         "Resources": {
-            "Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": trust}},
+            "Role": {"Type": "AWS::IAM::Role", "Properties": role_properties(LAMBDA, *FUNCTION)},
             "Function": {"Type": "AWS::Lambda::Function", "Properties": function},
             **resources,
         },

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from roles import USER
 
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Service
 from sageloop.local_cloud.events.service import EventsService
 
-USER = "arn:aws:iam::123456789012:role/tester"
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:f"
 
 

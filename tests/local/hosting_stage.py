@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from roles import USER, hosting_role
 
 from sageloop.local_cloud import images
 from sageloop.local_cloud.cloudwatch.service import CloudWatchService
@@ -84,11 +85,12 @@ class Stage:
             ]
         )  # fmt: skip
         self.cloud.start()
-        self.sagemaker = self.cloud.client("sagemaker", principal="tester")
-        self.runtime = self.cloud.client("sagemaker-runtime", principal="tester")
-        self.cloudwatch = self.cloud.client("cloudwatch", principal="tester")
-        self.s3 = self.cloud.client("s3", principal="tester")
+        self.sagemaker = self.cloud.client("sagemaker", principal=USER)
+        self.runtime = self.cloud.client("sagemaker-runtime", principal=USER)
+        self.cloudwatch = self.cloud.client("cloudwatch", principal=USER)
+        self.s3 = self.cloud.client("s3", principal=USER)
         self.s3.create_bucket(Bucket="data")
+        hosting_role(self.cloud.client("iam", principal=USER), "model")
         self.hosting = self.cloud.service("sagemaker").hosting
         self.name = "e"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +11,8 @@ from botocore.exceptions import ClientError
 
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.sagemaker.service import SageMakerService
-from tests.local.training_stage import TRUST, Events
+from tests.local.roles import USER, job_role
+from tests.local.training_stage import Events
 
 BUCKET = "job-tests"
 ROLE = "arn:aws:iam::123456789012:role/job-tests"
@@ -28,11 +28,10 @@ class Stage:
         self.events = Events(self.cloud)
         self.cloud.add([SageMakerService(self.cloud), self.events])
         self.cloud.start()
-        user = "arn:aws:iam::123456789012:role/user"
-        clients = {n: self.cloud.client(n, principal=user) for n in ("s3", "iam", "logs")}
+        clients = {n: self.cloud.client(n, principal=USER) for n in ("s3", "iam", "logs")}
         self.s3, self.iam, self.logs = clients["s3"], clients["iam"], clients["logs"]
-        self.sagemaker = self.cloud.client("sagemaker", principal=user)
-        self.iam.create_role(RoleName="job-tests", AssumeRolePolicyDocument=json.dumps(TRUST))
+        self.sagemaker = self.cloud.client("sagemaker", principal=USER)
+        job_role(self.iam, "job-tests")
         self.s3.create_bucket(Bucket=BUCKET)
 
     def name(self) -> str:

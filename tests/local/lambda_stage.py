@@ -15,21 +15,13 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from cheroot.wsgi import Server
+from roles import LAMBDA, USER, function_role, trust
 
 from sageloop.local_cloud.cloudwatch.service import CloudWatchService
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.functions.service import LambdaService
 
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": "lambda.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-        }
-    ],
-}
+TRUST = trust(LAMBDA)
 RULE = "arn:aws:events:us-east-1:123456789012:rule/nightly"
 
 Create = Callable[..., str]
@@ -57,8 +49,7 @@ def shared_cloud() -> Iterator[Cloud]:
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
     cloud.start()
-    iam = cloud.client("iam", principal="tester")
-    iam.create_role(RoleName="runner", AssumeRolePolicyDocument=json.dumps(TRUST))
+    function_role(cloud.client("iam", principal=USER), "runner")
     yield cloud
     cloud.stop()
     server.stop()
@@ -117,7 +108,7 @@ def invoke(client: Any, name: str, event: Any = None, **members: Any) -> tuple[A
 
 def log_of(cloud: Cloud, group: str) -> list[str]:
     assert cloud.settle() == []
-    events = cloud.client("logs", principal="tester").filter_log_events(logGroupName=group)
+    events = cloud.client("logs", principal=USER).filter_log_events(logGroupName=group)
     return [e["message"] for e in events["events"]]
 
 

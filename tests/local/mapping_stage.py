@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from cheroot.wsgi import Server
+from roles import DESTINATIONS, QUEUE_READER, USER, function_role
 
 from sageloop.local_cloud.cloudwatch.service import CloudWatchService
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
@@ -22,10 +23,6 @@ ROLE = "arn:aws:iam::123456789012:role/mapped"
 AS_ROLE = "arn:aws:sts::123456789012:assumed-role/mapped/service"
 SQS = "arn:aws:sqs:us-east-1:123456789012:"
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:"
-TRUST = json.dumps(
-    {"Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"},
-                    "Action": "sts:AssumeRole"}]}
-)  # fmt: skip
 # Sends its event to the queue "received", then follows environment and message bodies.
 SOURCE = """
 import boto3, json, os
@@ -49,8 +46,8 @@ class Stage:
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
-        self.lambdas = cloud.client("lambda", principal="tester")
-        self.sqs = cloud.client("sqs", principal="tester")
+        self.lambdas = cloud.client("lambda", principal=USER)
+        self.sqs = cloud.client("sqs", principal=USER)
 
     def queue(self, name: str, **attributes: str) -> str:
         """Create a queue; returns its ARN."""
@@ -142,9 +139,8 @@ def shared_cloud() -> Iterator[Cloud]:
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
     cloud.start()
-    cloud.client("iam", principal="tester").create_role(
-        RoleName="mapped", AssumeRolePolicyDocument=TRUST
-    )
+    iam = cloud.client("iam", principal=USER)
+    function_role(iam, "mapped", "sqs:GetQueueUrl", *QUEUE_READER, *DESTINATIONS)
     yield cloud
     cloud.stop()
     server.stop()

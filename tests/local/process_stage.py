@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,7 +11,7 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 from lambda_stage import package
-from training_stage import TRUST
+from roles import FUNCTION, JOB, LAMBDA, SAGEMAKER, make_role, trust
 
 from sageloop.local_cloud.client import LocalCloud
 from sageloop.waiting import until
@@ -74,12 +73,9 @@ def mark() -> Iterator[Mark]:
 
 def create_role(cloud: LocalCloud) -> str:
     """A role for functions and jobs."""
-    trust = json.loads(json.dumps(TRUST))
-    trust["Statement"][0]["Principal"]["Service"] = ["lambda.amazonaws.com", "sagemaker.amazonaws.com"]  # fmt: skip # noqa: E501
-    made = cloud.client("iam").create_role(
-        RoleName="training-tests", AssumeRolePolicyDocument=json.dumps(trust)
+    return make_role(
+        cloud.client("iam"), "training-tests", trust(LAMBDA, SAGEMAKER), *FUNCTION, *JOB
     )
-    return str(made["Role"]["Arn"])
 
 
 def create_function(cloud: LocalCloud, name: str, source: str, **members: Any) -> None:

@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from roles import USER
+
 from sageloop.local_cloud.cloudformation.providers.base import Resource, ResourceRequest
 from sageloop.local_cloud.cloudformation.providers.registry import provider_of
 from sageloop.local_cloud.core.cloud import Cloud
 
-PRINCIPAL = "arn:aws:iam::123456789012:role/deploy"
-
 
 class Bench:
-    """Makes requests; ``client`` acts as the same role, to inspect resources."""
+    """Makes requests; ``client`` acts as the same user, to inspect resources."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
         self._made = 0
 
     def client(self, service: str) -> Any:
-        return self.cloud.client(service, principal=PRINCIPAL)
+        return self.cloud.client(service, principal=USER)
 
     def request(self, type_name: str, properties: dict[str, Any], **tags: str) -> ResourceRequest:
         self._made += 1

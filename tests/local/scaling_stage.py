@@ -1,4 +1,4 @@
-"""An endpoint that Application Auto Scaling scales, and short ways to load and watch it."""
+"""An endpoint that Application Auto Scaling scales, and helpers to load and observe it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from hosting_stage import Stage, fresh, open_stage
+from roles import USER
 
 from sageloop.local_cloud.scaling.service import ApplicationAutoScalingService
 
@@ -32,7 +33,7 @@ class Scaled:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.cloud = stage.cloud
-        self.client = stage.cloud.client("application-autoscaling", principal="tester")
+        self.client = stage.cloud.client("application-autoscaling", principal=USER)
         self.next_minute()
         self.key = {
             "ServiceNamespace": "sagemaker",
@@ -41,7 +42,7 @@ class Scaled:
         }
 
     def end(self) -> None:
-        """Leave nothing that would scale again."""
+        """Remove everything that would scale again."""
         self.cloud.service("application-autoscaling").resource_deleted(
             f"endpoint/{self.stage.name}"
         )
@@ -50,19 +51,19 @@ class Scaled:
 
     def register(self, minimum: int | None, maximum: int | None, **more: Any) -> None:
         limits = {"MinCapacity": minimum, "MaxCapacity": maximum}
-        given = {k: v for k, v in limits.items() if v is not None}
-        self.client.register_scalable_target(**self.key, **given, **more)
+        members = {k: v for k, v in limits.items() if v is not None}
+        self.client.register_scalable_target(**self.key, **members, **more)
         self.settle()
 
     def resize(self, count: int) -> None:
-        """Set the number of instances by hand."""
+        """Set the number of instances manually."""
         self.stage.hosting.set_instance_count(self.stage.name, "AllTraffic", count)
         self.settle()
 
     def track(
         self, name: str = "tracking", *, before: float | None = None, **more: Any
     ) -> list[str]:
-        """A tracking policy whose alarms have seen three minutes of no traffic, or ``before``."""
+        """A tracking policy whose alarms have three minutes without traffic, or with ``before``."""
         made = self.client.put_scaling_policy(
             **self.key, PolicyName=name, PolicyType="TargetTrackingScaling",
             TargetTrackingScalingPolicyConfiguration={**TRACKING, **more},
@@ -85,7 +86,7 @@ class Scaled:
         )  # fmt: skip
 
     def alarm(self, policy: str, **more: Any) -> None:
-        """An alarm of the user's own on a metric of the user's own."""
+        """An alarm of the user on a metric of the user."""
         definition: dict[str, Any] = {
             "AlarmName": f"{self.stage.name}-load", "Namespace": "n", "MetricName": "load",
             "Dimensions": [{"Name": "Endpoint", "Value": self.stage.name}],
@@ -99,25 +100,25 @@ class Scaled:
         put("n", "load", value, dimensions={"Endpoint": self.stage.name})
 
     def invocations(self, number: float) -> None:
-        """So many invocations an instance in this minute."""
+        """Publish a number of invocations per instance in this minute."""
         dimensions = {"EndpointName": self.stage.name, "VariantName": "AllTraffic"}
         put = self.cloud.service("cloudwatch").put
         put("AWS/SageMaker", "InvocationsPerInstance", number, dimensions=dimensions)
 
     def minutes(self, number: int, invocations: float | None = None) -> None:
-        """Let minutes pass, each with so many invocations an instance."""
+        """Advance minutes, each with a number of invocations per instance."""
         for _ in range(number):
             if invocations is not None:
                 self.invocations(invocations)
             self.next_minute()
 
     def next_minute(self) -> None:
-        """Go on to ten seconds into the next minute: never near the turn of one."""
+        """Advance to ten seconds into the next minute: never close to a minute's boundary."""
         self.cloud.clock.advance(70 - self.cloud.clock.time() % 60)
         self.settle()
 
     def until_in_progress(self, requests: int) -> None:
-        """Wait until so many requests are in the instances."""
+        """Wait until a number of requests is in the instances."""
         deadline = wall.monotonic() + 180
         while sum(self.stage.hosting.outstanding(self.stage.name, "AllTraffic")) < requests:
             assert wall.monotonic() < deadline
@@ -128,27 +129,27 @@ class Scaled:
 
     @property
     def count(self) -> int:
-        """Instances that run."""
+        """The number of running instances."""
         (variant,) = self.stage.wait_until_stable()["ProductionVariants"]
         return int(variant["CurrentInstanceCount"])
 
     def activities(self, **more: Any) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.client.describe_scaling_activities(
+        listed: list[dict[str, Any]] = self.client.describe_scaling_activities(
             ServiceNamespace="sagemaker", ResourceId=self.key["ResourceId"], **more
         )["ScalingActivities"]
-        return found
+        return listed
 
     def reasons(self) -> list[str]:
-        """Codes of what was not done, newest first."""
-        found = self.activities(IncludeNotScaledActivities=True)
-        return [r["Code"] for a in found for r in a.get("NotScaledReasons", ())]
+        """Codes of the skipped changes, newest first."""
+        listed = self.activities(IncludeNotScaledActivities=True)
+        return [r["Code"] for a in listed for r in a.get("NotScaledReasons", ())]
 
     def alarms(self) -> list[dict[str, Any]]:
         prefix = f"TargetTracking-{self.key['ResourceId']}"
-        found: list[dict[str, Any]] = self.stage.cloudwatch.describe_alarms(AlarmNamePrefix=prefix)[
-            "MetricAlarms"
-        ]
-        return found
+        described: list[dict[str, Any]] = self.stage.cloudwatch.describe_alarms(
+            AlarmNamePrefix=prefix
+        )["MetricAlarms"]
+        return described
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Source code as script mode gets it, and images that run it."""
+"""Source code in the form that script mode receives, and images that run it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from cheroot.wsgi import Server
-from training_stage import BUCKET, TRUST, request, start_cloud
+from roles import delete_role, job_role
+from training_stage import BUCKET, request, start_cloud
 
 ACCOUNT = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
 PYTORCH = f"{ACCOUNT}/pytorch-training:2.8.0-cpu-py312"
@@ -23,15 +24,15 @@ CODE = f"s3://{BUCKET}/code/sourcedir.tar.gz"
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[SimpleNamespace]:
-    """A cloud that answers on loopback, where a script's code is fetched."""
+    """A cloud served on loopback, from which a script's code is fetched."""
     made = start_cloud()
     server = Server(("127.0.0.1", 0), made.cloud.front, numthreads=8)
     server.prepare()
     made.cloud.port = server.bind_addr[1]
     threading.Thread(target=server.serve, daemon=True).start()
-    made.iam.create_role(RoleName="training-tests", AssumeRolePolicyDocument=json.dumps(TRUST))
+    job_role(made.iam, "training-tests")
     yield made
-    made.iam.delete_role(RoleName="training-tests")
+    delete_role(made.iam, "training-tests")
     made.cloud.stop()
     server.stop()
 
@@ -52,12 +53,12 @@ def script_job(
     aws: SimpleNamespace, name: str, files: Mapping[str, str | bytes], *, image: str = SKLEARN,
     hyperparameters: Mapping[str, Any] | None = None, hosts: int = 1, **members: Any,
 ) -> dict[str, Any]:  # fmt: skip
-    """A request whose code lies in S3 and whose program is the first file."""
+    """A request whose code is in S3 and whose program is the first file."""
     aws.s3.put_object(Bucket=BUCKET, Key="code/sourcedir.tar.gz", Body=sourcedir(files))
-    given = {"sagemaker_program": next(iter(files)), "sagemaker_submit_directory": CODE}
-    given |= {} if hyperparameters is None else dict(hyperparameters)
+    all_parameters = {"sagemaker_program": next(iter(files)), "sagemaker_submit_directory": CODE}
+    all_parameters |= {} if hyperparameters is None else dict(hyperparameters)
     resources = {"InstanceType": "ml.m5.large", "InstanceCount": hosts, "VolumeSizeInGB": 1}
     return request(
-        name, image, HyperParameters={k: json.dumps(v) for k, v in given.items()},
+        name, image, HyperParameters={k: json.dumps(v) for k, v in all_parameters.items()},
         ResourceConfig=resources, **members,
     )  # fmt: skip

@@ -15,6 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 from cheroot.wsgi import Server
 from hosting_stage import ROLE, Stage
+from roles import USER
 
 from sageloop.local_cloud import images
 from sageloop.waiting import until
@@ -129,7 +130,7 @@ def error_of(
 def log_of(stage: Stage) -> str:
     """All output of the endpoint's containers so far."""
     assert stage.cloud.settle(180) == []
-    logs = stage.cloud.client("logs", principal="tester")
+    logs = stage.cloud.client("logs", principal=USER)
     group = f"/aws/sagemaker/Endpoints/{stage.name}"
     events = logs.filter_log_events(logGroupName=group)["events"]
     return "\n".join(event["message"] for event in events)

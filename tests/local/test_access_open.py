@@ -231,7 +231,7 @@ def test_too_long_headers_and_paths_are_refused(cloud: Cloud) -> None:
 
 
 def form(cloud: Cloud) -> Answer:
-    """A form of nobody's, without a policy, that uploads an object."""
+    """A form without policy and signature that uploads an object."""
     part = "--b\r\nContent-Disposition: form-data; name="
     body = f'{part}"key"\r\n\r\nforms/a\r\n{part}"file"; filename="a"\r\n\r\nsent\r\n--b--\r\n'
     headers = {"Content-Type": "multipart/form-data; boundary=b"}

@@ -1,4 +1,4 @@
-"""S3 by presigned URLs and by forms with a signed policy: what they allow and what they refuse."""
+"""S3 with presigned URLs and with forms that have a signed policy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sageloop.local_cloud.core.cloud import Cloud
 
 BUCKET = "presigned"
 KEY = "a folder/ü + ~file%41.bin"
-FEATURE = "access: S3 verifies what is uploaded, in every way that clients have"
+FEATURE = "access: S3 verifies uploads of every kind"
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +44,10 @@ def stored(s3: Any, key: str = KEY) -> bytes:
 def fetch(
     url: str, method: str = "GET", body: bytes | None = None, **headers: str
 ) -> tuple[int, bytes]:
-    asked = urllib.request.Request(url, body, headers, method=method)  # noqa: S310 - loopback
+    request = urllib.request.Request(url, body, headers, method=method)  # noqa: S310 - loopback
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(asked) as answer:
+        with opener.open(request) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
@@ -55,7 +55,7 @@ def fetch(
 
 @pytest.fixture(params=["s3", "s3v4"])
 def presigner(cloud: Cloud, request: pytest.FixtureRequest) -> Any:
-    """Clients that presign by version 2, boto3's default, and by version 4."""
+    """Clients that presign with version 2, boto3's default, and with version 4."""
     return client(cloud, "s3", signature_version=request.param)
 
 
@@ -82,7 +82,7 @@ def test_presigned_urls_read_and_write(s3: Any, presigner: Any) -> None:
         lambda url: url.replace("Signature=", "Unsigned="),
     ],
 )
-def test_a_changed_url_reads_nothing(s3: Any, presigner: Any, change: Any) -> None:
+def test_modified_url_is_refused(s3: Any, presigner: Any, change: Any) -> None:
     s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"secret")
     url = presigner.generate_presigned_url("get_object", {"Bucket": BUCKET, "Key": KEY})
 
@@ -91,7 +91,7 @@ def test_a_changed_url_reads_nothing(s3: Any, presigner: Any, change: Any) -> No
     assert (status in (400, 403), b"secret" in body) == (True, False)
 
 
-def test_a_url_for_reading_does_not_delete(s3: Any, presigner: Any) -> None:
+def test_url_for_get_cannot_delete(s3: Any, presigner: Any) -> None:
     s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"kept")
     url = presigner.generate_presigned_url("get_object", {"Bucket": BUCKET, "Key": KEY})
 
@@ -99,7 +99,7 @@ def test_a_url_for_reading_does_not_delete(s3: Any, presigner: Any) -> None:
     assert stored(s3) == b"kept"
 
 
-def test_an_expired_url_reads_nothing(s3: Any, presigner: Any) -> None:
+def test_expired_url_is_refused(s3: Any, presigner: Any) -> None:
     s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"secret")
     url = presigner.generate_presigned_url(
         "get_object", {"Bucket": BUCKET, "Key": KEY}, ExpiresIn=-60
@@ -112,7 +112,7 @@ def test_an_expired_url_reads_nothing(s3: Any, presigner: Any) -> None:
 
 
 @pytest.mark.parametrize("seconds", [604_801, 10**9])
-def test_a_url_for_more_than_a_week_is_refused(cloud: Cloud, seconds: int) -> None:
+def test_url_with_expiry_over_a_week_is_refused(cloud: Cloud, seconds: int) -> None:
     s3 = client(cloud, "s3", signature_version="s3v4")
     url = s3.generate_presigned_url("get_object", {"Bucket": BUCKET, "Key": KEY}, ExpiresIn=seconds)
 
@@ -127,9 +127,7 @@ def navigation(**other: str) -> dict[str, str]:
     } | other  # fmt: skip
 
 
-def test_a_link_on_a_page_leads_to_a_presigned_url_and_nothing_else(
-    s3: Any, presigner: Any
-) -> None:
+def test_browser_navigation_is_allowed_to_presigned_urls_only(s3: Any, presigner: Any) -> None:
     s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"<script>", ContentType="text/html")
     named = {"Bucket": BUCKET, "Key": KEY}
     url = presigner.generate_presigned_url("get_object", named)
@@ -143,9 +141,9 @@ def test_a_link_on_a_page_leads_to_a_presigned_url_and_nothing_else(
     assert fetch(writing, "PUT", b"x", **navigation())[0] == 403
 
 
-def test_what_is_stored_does_not_act_as_a_page_of_the_cloud(cloud: Cloud, s3: Any) -> None:
-    s3.put_object(Bucket=BUCKET, Key="page", Body=b"<script>", ContentType="text/html")
-    url = s3.generate_presigned_url("get_object", {"Bucket": BUCKET, "Key": "page"})
+def test_stored_html_has_no_access_to_the_cloud(cloud: Cloud, s3: Any) -> None:
+    s3.put_object(Bucket=BUCKET, Key="article", Body=b"<script>", ContentType="text/html")
+    url = s3.generate_presigned_url("get_object", {"Bucket": BUCKET, "Key": "article"})
     parts = urlsplit(url)
 
     answer = send(cloud, Sent("GET", f"{parts.path}?{parts.query}", navigation()))
@@ -171,7 +169,7 @@ def post(url: str, fields: dict[str, str], content: bytes) -> tuple[int, bytes]:
 
 
 @pytest.mark.feature(FEATURE)
-def test_a_form_with_a_signed_policy_uploads(s3: Any, presigner: Any) -> None:
+def test_form_with_signed_policy_uploads_an_object(s3: Any, presigner: Any) -> None:
     made = presigner.generate_presigned_post(
         BUCKET, "forms/${filename}", Conditions=[["content-length-range", 1, 10]]
     )
@@ -191,7 +189,7 @@ def test_a_form_with_a_signed_policy_uploads(s3: Any, presigner: Any) -> None:
          b"SignatureDoesNotMatch"),
     ],
 )  # fmt: skip
-def test_a_form_against_its_policy_stores_nothing(
+def test_form_that_violates_its_policy_is_refused(
     cloud: Cloud, presigner: Any, change: dict[str, str], content: bytes, expected: bytes
 ) -> None:
     made = presigner.generate_presigned_post(
@@ -205,7 +203,7 @@ def test_a_form_against_its_policy_stores_nothing(
     assert [c.outcome for c in cloud.recorder.calls()[before:] if c.outcome == "OK"] == []
 
 
-def test_a_form_whose_policy_has_expired_stores_nothing(cloud: Cloud) -> None:
+def test_form_with_expired_policy_is_refused(cloud: Cloud) -> None:
     past = (datetime.now(UTC) - timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     day = datetime.now(UTC).strftime("%Y%m%d")
     conditions = [{"bucket": BUCKET}, ["starts-with", "$key", ""], ["starts-with", "$x-amz-", ""]]
@@ -238,6 +236,6 @@ def test_checksum_in_a_presigned_url_is_signed_and_ignored(
     sent = fetch(url, "PUT", b"hello")
     changed = fetch(url.replace("AAAAAA", "AAAAAB"), "PUT", b"hello")
 
-    found = s3.get_object(Bucket=BUCKET, Key="ignored", ChecksumMode="ENABLED")
-    assert found["Body"].read() == b"hello"
+    stored_object = s3.get_object(Bucket=BUCKET, Key="ignored", ChecksumMode="ENABLED")
+    assert stored_object["Body"].read() == b"hello"
     assert (sent[0], changed[0]) == (200, 403)

@@ -36,13 +36,13 @@ def signed_requests(cloud: Cloud) -> dict[str, Sent]:
 
 
 def _unsigned(sent: Sent, headers: dict[str, str]) -> Sent:
-    """A form that a page submits: body and action of the client, without keys."""
+    """A form that a web site submits: body and action of the client, without keys."""
     kept = {k: v for k, v in sent.headers.items() if k.lower() == "x-amz-target"}
     return replace(sent, method="POST", headers=kept | headers, body=sent.body or b"Action=List")
 
 
 def _credential_in_the_query(cloud: Cloud, _: str, sent: Sent) -> Sent:
-    """The query names the service, and is not signed."""
+    """The service is named by the query, without signature."""
     named = sent.headers["Authorization"].split("Credential=")[1].split(",")[0]
     parameter = f"X-Amz-Credential={quote(named, safe='')}"
     joined = "&" if "?" in sent.path else "?"
@@ -76,7 +76,7 @@ STRANGERS: dict[str, Attack] = {
     "no date": lambda _c, _s, sent: sent.without("X-Amz-Date"),
 }
 # Each of these has the user's own valid signature.
-PAGE_REQUESTS: dict[str, Attack] = {
+BROWSER_REQUESTS: dict[str, Attack] = {
     "foreign origin": lambda _c, _s, sent: sent.with_headers(Origin=EVIL),
     "origin null": lambda _c, _s, sent: sent.with_headers(Origin="null"),
     "origin of another port": _other_port,
@@ -132,20 +132,20 @@ def test_requests_without_a_valid_signature_are_refused_by_every_service(
 ) -> None:
     before = len(cloud.recorder.calls())
 
-    # By protocol: AWS's JSON services answer 400, EC2 401, the others 403.
+    # By protocol: AWS's JSON services respond with 400, EC2 with 401, the others with 403.
     assert _is_admitted(cloud, signed_requests, STRANGERS[attack], {400, 401, 403}) == []
     assert _executed(cloud, before) == []
     assert len(cloud.recorder.calls()) == before + len(signed_requests)
 
 
 @pytest.mark.feature(FEATURE)
-@pytest.mark.parametrize("attack", PAGE_REQUESTS)
-def test_requests_of_a_page_are_refused_for_every_service(
+@pytest.mark.parametrize("attack", BROWSER_REQUESTS)
+def test_requests_of_web_pages_are_refused_for_every_service(
     cloud: Cloud, signed_requests: dict[str, Sent], attack: str
 ) -> None:
     before = len(cloud.recorder.calls())
 
-    assert _is_admitted(cloud, signed_requests, PAGE_REQUESTS[attack], {403}) == []
+    assert _is_admitted(cloud, signed_requests, BROWSER_REQUESTS[attack], {403}) == []
     assert _executed(cloud, before) == []
     assert len(cloud.recorder.calls()) == before + len(signed_requests)
 

@@ -186,7 +186,7 @@ def test_body_signed_by_an_asymmetric_key_is_refused_by_name(cloud: Cloud) -> No
     assert (refused.status, code(refused)) == (400, "InvalidArgument")
 
 
-def test_a_refused_upload_leaves_the_connection_usable(cloud: Cloud) -> None:
+def test_connection_is_usable_after_a_refused_upload(cloud: Cloud) -> None:
     stranger = client(cloud, "s3", "LKIANOBODYNOBODYNOBO", "secret", None, max_pool_connections=1)
     for _ in range(2):
         with pytest.raises(ClientError, match="InvalidAccessKeyId"):
@@ -199,6 +199,6 @@ def test_a_refused_upload_leaves_the_connection_usable(cloud: Cloud) -> None:
 def test_object_of_a_forms_type_is_stored_as_it_is_sent(s3: Any, content_type: str) -> None:
     s3.put_object(Bucket=BUCKET, Key="form", Body=b"a=1&key=2", ContentType=content_type)
 
-    found = s3.get_object(Bucket=BUCKET, Key="form")
-    assert found["Body"].read() == b"a=1&key=2"
-    assert found["ContentType"] == content_type
+    stored_object = s3.get_object(Bucket=BUCKET, Key="form")
+    assert stored_object["Body"].read() == b"a=1&key=2"
+    assert stored_object["ContentType"] == content_type

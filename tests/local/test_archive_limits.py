@@ -15,6 +15,7 @@ import pytest
 from hosting_stage import IMAGE, served_image
 from lambda_stage import package
 from process_stage import create_role, refusal
+from roles import USER, hosting_role
 
 from sageloop.local_cloud.client import LocalCloud
 from sageloop.local_cloud.core.cloud import CloudConfig
@@ -150,6 +151,7 @@ def hosted() -> Iterator[SimpleNamespace]:
     """A cloud in this process, with S3 and SageMaker."""
     server = LocalCloudServer(CloudConfig())
     server.start()
+    hosting_role(server.cloud.client("iam", principal=USER), "training-tests")
     yield SimpleNamespace(cloud=server.cloud)
     server.stop()
 
@@ -186,8 +188,8 @@ def test_unsafe_model_archive_fails_the_endpoint(
     hosted: SimpleNamespace, archive: bytes, request: pytest.FixtureRequest
 ) -> None:
     name = f"e{abs(hash(request.node.name))}"
-    s3 = hosted.cloud.client("s3", principal="tester")
-    sagemaker = hosted.cloud.client("sagemaker", principal="tester")
+    s3 = hosted.cloud.client("s3", principal=USER)
+    sagemaker = hosted.cloud.client("sagemaker", principal=USER)
     s3.create_bucket(Bucket=name)
     s3.put_object(Bucket=name, Key="model.tar.gz", Body=archive)
     with served_image():

@@ -1,7 +1,7 @@
 """Jobs that fail, models that do not answer, challengers that fail during baking.
 
-The cloud of this module runs in a shell that holds a real account's variables, and next to a
-listener that stands for everything outside: no child may see the ones or reach the other.
+The cloud of this module runs in a shell with a real account's variables, and beside a listener
+that represents everything outside: children have no access to either.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 from deployed import Loop, deploy_project, family, reasons, survivors
+from roles import HOSTING, SAGEMAKER, role_properties
 
 from sageloop.local_cloud.access.cloud_access import CloudAccess
 from sageloop.local_cloud.assembly import DeploymentError, deploy_template
@@ -35,7 +36,7 @@ REAL = "AKIAREALREALREALREAL"
 
 
 class Outside:
-    """A listener that stands for every address outside this machine that a variable can name."""
+    """A listener for every address outside this machine that a variable can contain."""
 
     def __init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -135,7 +136,7 @@ def test_children_of_the_cloud_have_no_account_variables(odd: Odd, loop: Loop) -
     assert job["AWS_REGION"] == "us-east-1"
     assert REAL not in str(job)
     assert "AWS_PROFILE" not in job
-    assert len(children) > 5  # functions, two instances and what starts them
+    assert len(children) > 5  # functions, two instances and their supervisors
     variables = [
         c for c in children if REAL in str(c.environ()) or odd.outside.url in str(c.environ())
     ]
@@ -242,7 +243,7 @@ class _Traffic:
     def _run(self) -> None:
         while not self._ended.wait(0.02):
             try:
-                self._loop.ask(SUMMER, shift=30.0, requests=1)
+                self._loop.invoke(SUMMER, shift=30.0, requests=1)
                 self.answered += 1
             except ClientError:
                 self.failed += 1
@@ -256,9 +257,6 @@ class _Traffic:
 
 
 def _endpoint(image: str) -> dict[str, Any]:
-    trust = {"Effect": "Allow", "Action": "sts:AssumeRole",
-             "Principal": {"Service": "sagemaker.amazonaws.com"}}  # fmt: skip
-    role = {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]}}
     model = {
         "ExecutionRoleArn": {"Fn::GetAtt": ["Role", "Arn"]}, "PrimaryContainer": {"Image": image},
     }  # fmt: skip
@@ -269,7 +267,7 @@ def _endpoint(image: str) -> dict[str, Any]:
     config = {"EndpointConfigName": {"Fn::GetAtt": ["Config", "EndpointConfigName"]}}
     return {
         "Resources": {
-            "Role": {"Type": "AWS::IAM::Role", "Properties": role},
+            "Role": {"Type": "AWS::IAM::Role", "Properties": role_properties(SAGEMAKER, *HOSTING)},
             "Model": {"Type": "AWS::SageMaker::Model", "Properties": model},
             "Config": {
                 "Type": "AWS::SageMaker::EndpointConfig",

@@ -1,4 +1,4 @@
-"""K-means, linear learner and XGBoost as jobs, endpoints of their models, through the API."""
+"""K-means, linear learner and XGBoost: jobs, and endpoints of their models, through the API."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from roles import USER
 from training_stage import (  # noqa: F401 - fixtures are found by name
     BUCKET,
     ROLE,
@@ -41,7 +42,7 @@ def metrics(job: dict[str, Any]) -> dict[str, float]:
 
 
 @pytest.mark.feature("training: K-means")
-def test_kmeans_trains_on_recordio_and_tells_its_metrics(aws: SimpleNamespace) -> None:
+def test_kmeans_trains_on_recordio_and_reports_metrics(aws: SimpleNamespace) -> None:
     aws.s3.put_object(Bucket=BUCKET, Key="train/a", Body=matrix.write_recordio(ROWS))
     made = request(
         "clusters", KMEANS,
@@ -52,14 +53,14 @@ def test_kmeans_trains_on_recordio_and_tells_its_metrics(aws: SimpleNamespace) -
     job = run(aws, made)
 
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
-    told = metrics(job)
-    assert told["test:ssd"] == pytest.approx(600, rel=0.2)
-    assert told["test:msd"] == pytest.approx(told["train:msd"])
-    assert "stand-in" in messages(aws, "clusters")[0]
+    reported = metrics(job)
+    assert reported["test:ssd"] == pytest.approx(600, rel=0.2)
+    assert reported["test:msd"] == pytest.approx(reported["train:msd"])
+    assert "local implementation" in messages(aws, "clusters")[0]
 
 
 @pytest.mark.feature("training: linear learner")
-def test_linear_learner_trains_and_tells_its_metrics(aws: SimpleNamespace) -> None:
+def test_linear_learner_trains_and_reports_metrics(aws: SimpleNamespace) -> None:
     rows = "".join(f"{int(a + b > 9)},{a},{b}\n" for a, b in ROWS)
     aws.s3.put_object(Bucket=BUCKET, Key="train/a.csv", Body=rows.encode())
     made = request(
@@ -71,13 +72,13 @@ def test_linear_learner_trains_and_tells_its_metrics(aws: SimpleNamespace) -> No
     job = run(aws, made)
 
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
-    told = metrics(job)
-    assert told["validation:binary_classification_accuracy"] > 0.97
-    assert told["validation:objective_loss"] < 0.1
+    reported = metrics(job)
+    assert reported["validation:binary_classification_accuracy"] > 0.97
+    assert reported["validation:objective_loss"] < 0.1
 
 
 @pytest.mark.feature("bad input: hyperparameter of K-means")
-def test_wrong_hyperparameter_is_the_failure_reason(aws: SimpleNamespace) -> None:
+def test_invalid_hyperparameter_is_the_failure_reason(aws: SimpleNamespace) -> None:
     aws.s3.put_object(Bucket=BUCKET, Key="train/a", Body=matrix.write_recordio(ROWS))
     made = request(
         "wrong", KMEANS, HyperParameters={"k": "three", "feature_dim": "2"},
@@ -121,12 +122,12 @@ def test_two_hosts_train_on_their_shards(
 
 @pytest.fixture
 def endpoint(aws: SimpleNamespace) -> Iterator[Any]:
-    """Deploys a job's model and asks it."""
+    """Deploys a job's model; returns a function that invokes it."""
     from sageloop.local_cloud.sagemaker.runtime import SageMakerRuntimeService
 
     if "sagemaker-runtime" not in aws.cloud.front.services:
         aws.cloud.add([SageMakerRuntimeService(aws.cloud)])
-    runtime = aws.cloud.client("sagemaker-runtime", principal="tester")
+    runtime = aws.cloud.client("sagemaker-runtime", principal=USER)
     sagemaker = aws.sagemaker
 
     def deployed(job: dict[str, Any]) -> Any:
@@ -142,17 +143,17 @@ def endpoint(aws: SimpleNamespace) -> Iterator[Any]:
         }  # fmt: skip
         sagemaker.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[variant])
         sagemaker.create_endpoint(EndpointName="e", EndpointConfigName="c")
-        found = aws.cloud.service("sagemaker").hosting.wait_endpoint("e")
-        assert found["EndpointStatus"] == "InService", found.get("FailureReason")
+        described = aws.cloud.service("sagemaker").hosting.wait_endpoint("e")
+        assert described["EndpointStatus"] == "InService", described.get("FailureReason")
 
-        def ask(body: bytes, accept: str = "application/json") -> str:
+        def invoke(body: bytes, accept: str = "application/json") -> str:
             answer = runtime.invoke_endpoint(
                 EndpointName="e", Body=body, ContentType="text/csv", Accept=accept
             )
             assert answer["ContentType"].partition(";")[0] == accept
             return str(answer["Body"].read().decode())
 
-        return ask
+        return invoke
 
     yield deployed
     sagemaker.delete_endpoint(EndpointName="e")
@@ -164,7 +165,7 @@ def endpoint(aws: SimpleNamespace) -> Iterator[Any]:
 
 @pytest.mark.slow
 @pytest.mark.feature("answers: K-means")
-def test_trained_clusters_are_served(aws: SimpleNamespace, endpoint: Any) -> None:
+def test_trained_kmeans_model_is_served(aws: SimpleNamespace, endpoint: Any) -> None:
     aws.s3.put_object(Bucket=BUCKET, Key="train/a", Body=matrix.write_recordio(ROWS))
     made = request(
         "clusters", KMEANS, HyperParameters={"k": "3", "feature_dim": "2"},
@@ -173,15 +174,13 @@ def test_trained_clusters_are_served(aws: SimpleNamespace, endpoint: Any) -> Non
 
     answer = json.loads(endpoint(run(aws, made))(b"9,9\n9.5,9\n0,0\n"))
 
-    near = [told["closest_cluster"] for told in answer["predictions"]]
+    near = [prediction["closest_cluster"] for prediction in answer["predictions"]]
     assert near[0] == near[1] != near[2]
     assert answer["predictions"][0]["distance_to_cluster"] < 1
 
 
 @pytest.mark.feature("answers: linear learner")
-def test_trained_lines_are_served_in_the_formats_of_awss_container(
-    aws: SimpleNamespace, endpoint: Any
-) -> None:
+def test_trained_linear_model_is_served_in_aws_formats(aws: SimpleNamespace, endpoint: Any) -> None:
     rows = "".join(f"{int(a + b > 9)},{a},{b}\n" for a, b in ROWS)
     aws.s3.put_object(Bucket=BUCKET, Key="train/a.csv", Body=rows.encode())
     made = request(
@@ -189,18 +188,18 @@ def test_trained_lines_are_served_in_the_formats_of_awss_container(
         InputDataConfig=[of("train", "train", "text/csv")],
     )  # fmt: skip
 
-    ask = endpoint(run(aws, made))
+    invoke = endpoint(run(aws, made))
 
-    high, low = json.loads(ask(b"9,9\n0,0\n"))["predictions"]
+    high, low = json.loads(invoke(b"9,9\n0,0\n"))["predictions"]
     assert (high["predicted_label"], low["predicted_label"]) == (1, 0)
     assert low["score"] < 0.5 < high["score"]
-    lines = ask(b"9,9\n0,0\n", "application/jsonlines").splitlines()
+    lines = invoke(b"9,9\n0,0\n", "application/jsonlines").splitlines()
     assert [json.loads(line) for line in lines] == [high, low]
 
 
 @pytest.mark.slow
 @pytest.mark.feature("answers: XGBoost")
-def test_trained_trees_are_served_in_the_formats_of_awss_container(
+def test_trained_xgboost_model_is_served_in_aws_formats(
     aws: SimpleNamespace, endpoint: Any
 ) -> None:
     rows = "".join(f"{a + b},{a},{b}\n" for a, b in ROWS)
@@ -210,9 +209,11 @@ def test_trained_trees_are_served_in_the_formats_of_awss_container(
         InputDataConfig=[of("train", "train", "text/csv")],
     )  # fmt: skip
 
-    ask = endpoint(run(aws, made))
+    invoke = endpoint(run(aws, made))
 
-    high, low = (float(each) for each in ask(b"9,9\n0,0\n", "text/csv").split(","))
+    high, low = (float(each) for each in invoke(b"9,9\n0,0\n", "text/csv").split(","))
     assert high > low + 10
-    scores = [told["score"] for told in json.loads(ask(b"9,9\n0,0\n"))["predictions"]]
+    scores = [
+        prediction["score"] for prediction in json.loads(invoke(b"9,9\n0,0\n"))["predictions"]
+    ]
     assert scores == pytest.approx([high, low])

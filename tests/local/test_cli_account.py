@@ -1,42 +1,41 @@
-"""`train`, `history` and `rollback` reach an account only if asked to, name it, and ask."""
+"""`train`, `history` and `rollback` use an account only if it is selected, shown and confirmed."""
 
 from __future__ import annotations
 
 import os
 import pty
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from aws_stand_in import StandIn, stand_in
+from fake_aws import FakeAws, fake_aws
 
 from sageloop.local_cloud.client import LocalCloud
+from tests import forked
 
-COMMAND = Path(sys.executable).with_name("sageloop")
 ACTING = (["train", "job"], ["rollback", "endpoint"])
 ALL = (*ACTING, ["history"])
 CALLER = "sts:GetCallerIdentity"
 
 
 @pytest.fixture
-def aws(tmp_path: Path) -> Iterator[StandIn]:
-    """What the user's own account leads to."""
-    with stand_in(tmp_path) as made:
+def aws(tmp_path: Path) -> Iterator[FakeAws]:
+    """The destination of the user's own account."""
+    with fake_aws(tmp_path) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[LocalCloud]:
-    """A cloud that plays the account."""
+    """A cloud in the role of the account."""
     with LocalCloud.start() as cloud:
         yield cloud
 
 
 @pytest.fixture
 def account(cloud: LocalCloud, tmp_path: Path) -> dict[str, str]:
-    """A shell whose profile ``played`` leads to that cloud, as a profile may name an endpoint."""
+    """A shell whose profile ``played`` has that cloud's endpoint."""
     (tmp_path / "config").write_text(
         f"[profile played]\nregion = eu-west-1\nendpoint_url = {cloud.endpoint_url}\n"
     )
@@ -56,15 +55,13 @@ def account(cloud: LocalCloud, tmp_path: Path) -> dict[str, str]:
 def sageloop(
     folder: Path, environment: dict[str, str], *arguments: str, typed: str | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command; ``typed`` at a terminal, None without one."""
+    """Run a command; ``typed`` at a terminal, None without a terminal."""
     master, slave = pty.openpty()
     try:
         if typed is not None:
             os.write(master, f"{typed}\n".encode())
-        return subprocess.run(
-            [COMMAND, *arguments], cwd=folder, env=environment, text=True, check=False, timeout=600,
-            capture_output=True, stdin=subprocess.DEVNULL if typed is None else slave,
-        )  # fmt: skip
+        stdin = subprocess.DEVNULL if typed is None else slave
+        return forked.run("sageloop", *arguments, cwd=folder, env=environment, stdin=stdin)
     finally:
         os.close(master)
         os.close(slave)
@@ -75,47 +72,47 @@ def calls(cloud: LocalCloud, after: int) -> list[str]:
 
 
 @pytest.fixture
-def seen(cloud: LocalCloud) -> int:
-    """Number of the last call before the test."""
+def last_call(cloud: LocalCloud) -> int:
+    """The number of the last call before the test."""
     return max((call["number"] for call in cloud.calls()), default=0)
 
 
 @pytest.mark.parametrize("command", ALL, ids=" ".join)
-def test_without_a_place_a_command_refuses_and_lists_the_choices(
-    tmp_path: Path, aws: StandIn, command: list[str]
+def test_command_without_target_is_refused_with_the_options(
+    tmp_path: Path, aws: FakeAws, command: list[str]
 ) -> None:
     ended = sageloop(tmp_path, aws.environment(endpoint=True), *command, typed="y")
 
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.splitlines() == [
-        "say where: --local (no local cloud runs in this folder), --endpoint-url URL, "
+        "specify --local (no local cloud runs in this folder), --endpoint-url URL, "
         "or an AWS account: --profile NAME or --aws"
     ]
     assert aws.requests == []
 
 
 @pytest.mark.parametrize("command", ACTING, ids=" ".join)
-def test_without_a_terminal_nothing_is_done_in_an_account(
-    tmp_path: Path, aws: StandIn, command: list[str]
+def test_account_command_without_terminal_is_refused(
+    tmp_path: Path, aws: FakeAws, command: list[str]
 ) -> None:
     ended = sageloop(tmp_path, aws.environment(endpoint=True), *command, "--aws")
 
     assert ended.returncode == 2
     assert ended.stderr.splitlines() == [
-        "nobody is here to confirm: run it in a terminal, or say --yes"
+        "confirmation needs a terminal: run it in one, or specify --yes"
     ]
     assert aws.requests == []
 
 
-def test_an_account_that_is_asked_for_is_reached(tmp_path: Path, aws: StandIn) -> None:
+def test_selected_account_is_used(tmp_path: Path, aws: FakeAws) -> None:
     sageloop(tmp_path, aws.environment(endpoint=True), "history", "--profile", "production")
 
     assert aws.requests == ["POST /"]
 
 
 @pytest.mark.parametrize("command", ACTING, ids=" ".join)
-def test_account_is_named_and_a_no_leaves_it_alone(
-    tmp_path: Path, cloud: LocalCloud, account: dict[str, str], seen: int, command: list[str]
+def test_account_is_named_and_unchanged_after_no(
+    tmp_path: Path, cloud: LocalCloud, account: dict[str, str], last_call: int, command: list[str]
 ) -> None:
     ended = sageloop(tmp_path, account, *command, "--profile", "played", typed="n")
 
@@ -125,14 +122,18 @@ def test_account_is_named_and_a_no_leaves_it_alone(
     assert caller.startswith("as arn:aws:")
     assert f"sts at {cloud.endpoint_url}" in endpoints
     assert "in account 123456789012, eu-west-1? [y/N]" in question
-    assert ended.stderr.splitlines()[-1].endswith("not confirmed; nothing was done")
-    assert calls(cloud, seen) == [CALLER]
+    assert ended.stderr.splitlines()[-1].endswith("not confirmed; nothing was changed")
+    assert calls(cloud, last_call) == [CALLER]
 
 
 @pytest.mark.parametrize("command", ACTING, ids=" ".join)
 @pytest.mark.parametrize("typed", ["y", None], ids=["typed", "--yes"])
-def test_a_yes_leads_on(
-    cloud: LocalCloud, account: dict[str, str], seen: int, command: list[str], typed: str | None
+def test_command_runs_after_yes(
+    cloud: LocalCloud,
+    account: dict[str, str],
+    last_call: int,
+    command: list[str],
+    typed: str | None,
 ) -> None:
     folder = Path(account["AWS_CONFIG_FILE"]).parent
     options = ["--profile", "played", *(["--yes"] if typed is None else [])]
@@ -140,24 +141,22 @@ def test_a_yes_leads_on(
     ended = sageloop(folder, account, *command, *options, typed=typed)
 
     assert ended.stderr.startswith("account 123456789012  region eu-west-1")
-    assert ended.returncode == 2  # nothing of that name is deployed
+    assert ended.returncode == 2  # no such resource is deployed
     last = ended.stderr.splitlines()[-1]
-    assert "no job 'job' here" in last or "no champion endpoint 'endpoint' here" in last
-    assert calls(cloud, seen)[:2] == [CALLER, "ssm:GetParameter"]
+    assert "no job 'job'" in last or "no champion endpoint 'endpoint'" in last
+    assert calls(cloud, last_call)[:2] == [CALLER, "ssm:GetParameter"]
 
 
-def test_a_command_that_reads_names_the_account_and_needs_no_answer(
-    tmp_path: Path, cloud: LocalCloud, account: dict[str, str], seen: int
+def test_reading_command_names_the_account_without_confirmation(
+    tmp_path: Path, cloud: LocalCloud, account: dict[str, str], last_call: int
 ) -> None:
     ended = sageloop(tmp_path, account | {"AWS_PROFILE": "played"}, "history", "--aws")
 
     assert ended.stderr.startswith("account 123456789012  region eu-west-1  profile played")
-    assert calls(cloud, seen) == [CALLER, "ssm:GetParametersByPath"]
+    assert calls(cloud, last_call) == [CALLER, "ssm:GetParametersByPath"]
 
 
-def test_region_that_is_given_is_the_one_that_is_named(
-    tmp_path: Path, account: dict[str, str]
-) -> None:
+def test_specified_region_is_shown(tmp_path: Path, account: dict[str, str]) -> None:
     ended = sageloop(
         tmp_path, account, "train", "job", "--profile", "played", "--region", "us-west-2",
         typed="n",
@@ -167,49 +166,52 @@ def test_region_that_is_given_is_the_one_that_is_named(
     assert "in account 123456789012, us-west-2?" in ended.stderr
 
 
-def test_cloud_of_the_folder_is_pointed_out_and_used_by_local_alone(
-    tmp_path: Path, cloud: LocalCloud, account: dict[str, str], seen: int
+def test_cloud_of_the_folder_is_mentioned_and_used_with_local_only(
+    tmp_path: Path, cloud: LocalCloud, account: dict[str, str], last_call: int
 ) -> None:
     (tmp_path / ".sageloop").mkdir(mode=0o700)
     cloud.access.write(tmp_path / ".sageloop" / "local.json")
 
     neither = sageloop(tmp_path, account, "train", "job", typed="y")
-    assert f"say where: --local ({cloud.endpoint_url})" in neither.stderr
-    assert calls(cloud, seen) == []
-    asked = sageloop(tmp_path, account, "train", "job", "--profile", "played", typed="n")
+    assert f"specify --local ({cloud.endpoint_url})" in neither.stderr
+    assert calls(cloud, last_call) == []
+    shown = sageloop(tmp_path, account, "train", "job", "--profile", "played", typed="n")
     assert (
-        f"a local cloud runs in this folder ({cloud.endpoint_url}); this is not it" in asked.stderr
+        f"a local cloud runs in this folder ({cloud.endpoint_url}), which is not used"
+        in shown.stderr
     )
     local = sageloop(tmp_path, account, "train", "job", "--local")
     assert local.stderr.splitlines() == [
-        "no job 'job' here (no parameter /sageloop/jobs/job/start-function); "
+        "no job 'job' (no parameter /sageloop/jobs/job/start-function); "
         "no job with triggers is deployed"
     ]
 
 
-def test_environment_of_a_cloud_is_a_choice(tmp_path: Path, cloud: LocalCloud) -> None:
+def test_endpoint_url_of_the_environment_selects_the_cloud(
+    tmp_path: Path, cloud: LocalCloud
+) -> None:
     ended = sageloop(tmp_path, cloud.environment(), "history")
 
-    assert ended.stderr.startswith("no champion endpoint is deployed here")
+    assert ended.stderr.startswith("no champion endpoint is deployed (no")
 
 
 @pytest.mark.parametrize(
-    ("options", "variables", "told"),
+    ("options", "variables", "message"),
     [
         (["--local", "--aws"], {}, "--local and --aws or --profile exclude each other"),
         (["--endpoint-url", "https://sts.amazonaws.com"], {}, "must be on this machine"),
         (["--aws"], {"AWS_ENDPOINT_URL_SSM": "http://127.0.0.1:1"}, "AWS_ENDPOINT_URL_SSM is set"),
-        (["--aws"], {"AWS_CONFIG_FILE": os.devnull}, "there is no region"),
+        (["--aws"], {"AWS_CONFIG_FILE": os.devnull}, "no region is set"),
         (
             ["--aws", "--region", "us-east-1"], {"AWS_SHARED_CREDENTIALS_FILE": os.devnull},
-            "there are no AWS credentials",
+            "no AWS credentials are available",
         ),
         (["--profile", "absent"], {}, "profile (absent) could not be found"),
         (["--local"], {}, "no local cloud runs in this folder"),
     ],
 )  # fmt: skip
-def test_places_that_cannot_be_are_refused_in_one_line(
-    tmp_path: Path, aws: StandIn, options: list[str], variables: dict[str, str], told: str
+def test_invalid_targets_are_refused_in_one_line(
+    tmp_path: Path, aws: FakeAws, options: list[str], variables: dict[str, str], message: str
 ) -> None:
     environment = aws.environment(endpoint=True)
     if "--profile" not in options:
@@ -219,7 +221,7 @@ def test_places_that_cannot_be_are_refused_in_one_line(
 
     assert ended.returncode == 2
     (line,) = ended.stderr.splitlines()
-    assert told in line
+    assert message in line
     assert aws.requests == []
 
 
@@ -230,4 +232,4 @@ def test_region_other_than_the_clouds_is_refused(tmp_path: Path, cloud: LocalClo
     )  # fmt: skip
 
     assert ended.returncode == 2
-    assert "speaks for us-east-1, not for eu-west-1" in ended.stderr
+    assert "is in us-east-1, not eu-west-1" in ended.stderr

@@ -1,11 +1,10 @@
-"""`sageloop history` and `sageloop rollback` through the real commands and the real promoter."""
+"""`sageloop history` and `sageloop rollback` as commands, with the deployed promote function."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
-import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -15,24 +14,16 @@ from typing import Any
 
 import pytest
 from deployed import ROOT, in_process
+from roles import FUNCTION, HOSTING, LAMBDA, SAGEMAKER, actions_of, make_role, trust
 
 from sageloop.local_cloud import images
 from sageloop.waiting import until
+from tests import forked
 
 pytestmark = pytest.mark.slow
 
-COMMAND = Path(sys.executable).with_name("sageloop")
 IMAGE, BUCKET, GROUP, NAME = "own/champions:1", "champions", "models", "served"
 ROLE = "arn:aws:iam::123456789012:role/champions"
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow", "Action": "sts:AssumeRole",
-            "Principal": {"Service": ["lambda.amazonaws.com", "sagemaker.amazonaws.com"]},
-        }
-    ],
-}  # fmt: skip
 PROGRAM = """
 import json, os, pathlib, tarfile
 base = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
@@ -64,8 +55,11 @@ def serving() -> str:
 
 
 def deploy(client: Any) -> None:
-    """What the stack of a champion endpoint holds, as far as the commands need it."""
-    client("iam").create_role(RoleName="champions", AssumeRolePolicyDocument=json.dumps(TRUST))
+    """The resources of a champion endpoint's stack that the commands need."""
+    make_role(
+        client("iam"), "champions", trust(LAMBDA, SAGEMAKER), *FUNCTION, *HOSTING,
+        *actions_of("promote"),
+    )  # fmt: skip
     client("s3").create_bucket(Bucket=BUCKET)
     client("s3").put_object(Bucket=BUCKET, Key="in/rows.csv", Body=b"1,2\n")
     client("sagemaker").create_model_package_group(ModelPackageGroupName=GROUP)
@@ -75,7 +69,7 @@ def deploy(client: Any) -> None:
         BillingMode="PAY_PER_REQUEST",
     )  # fmt: skip
     put(client, f"serving#{NAME}", document=serving(), digest=hashlib.sha256(b"s").hexdigest())
-    topic = client("sns").create_topic(Name="pages")["TopicArn"]
+    topic = client("sns").create_topic(Name="alerts")["TopicArn"]
     functions = client("lambda")
     layer = functions.publish_layer_version(
         LayerName="runtime", Content={"ZipFile": zipped(ROOT / "lambda" / "layer")}
@@ -103,9 +97,9 @@ def deploy(client: Any) -> None:
         }  # fmt: skip
         client("events").put_rule(Name=rule, EventPattern=json.dumps(pattern))
         client("events").put_targets(Rule=rule, Targets=[{"Id": "1", "Arn": made}])
-    told = {"promote_function": made, "state_table": "state", "model_package_group": GROUP}
+    parameter = {"promote_function": made, "state_table": "state", "model_package_group": GROUP}
     client("ssm").put_parameter(
-        Name=f"/sageloop/endpoints/{NAME}/promotion", Type="String", Value=json.dumps(told)
+        Name=f"/sageloop/endpoints/{NAME}/promotion", Type="String", Value=json.dumps(parameter)
     )
 
 
@@ -115,7 +109,7 @@ def put(client: Any, row_id: str, **texts: str) -> None:
 
 
 def train(stack: SimpleNamespace, job: str, loss: str, approval: str = "Approved") -> str:
-    """A real job, judged and registered as the gate does."""
+    """A real job, evaluated and registered as the gate does."""
     sagemaker = stack.handle.client("sagemaker")
     source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/in"}
     sagemaker.create_training_job(
@@ -149,10 +143,10 @@ def train(stack: SimpleNamespace, job: str, loss: str, approval: str = "Approved
 
 
 def row(stack: SimpleNamespace) -> dict[str, Any]:
-    found = stack.handle.client("dynamodb").get_item(
+    item = stack.handle.client("dynamodb").get_item(
         TableName="state", Key={"id": {"S": f"champion#{NAME}"}}
     )
-    return dict(found.get("Item", {}))
+    return dict(item.get("Item", {}))
 
 
 def live(stack: SimpleNamespace, arn: str) -> None:
@@ -188,71 +182,70 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]
 
 
 def run(stack: SimpleNamespace, *arguments: str) -> tuple[int, str, dict[str, Any]]:
-    """The exit code, what was printed, and the report."""
+    """The exit code, the output and the report."""
     report = stack.folder / "report.json"
     report.unlink(missing_ok=True)
-    done = subprocess.run(
-        [COMMAND, *arguments, "--json", str(report)], text=True, capture_output=True,
-        check=False, cwd=stack.folder, timeout=600,
+    ended = forked.run(
+        "sageloop", *arguments, "--json", str(report), cwd=stack.folder,
         env=stack.environment | {"COLUMNS": "200"},
     )  # fmt: skip
-    found = json.loads(report.read_text()) if report.exists() else {}
-    return done.returncode, done.stdout + done.stderr, found
+    content = json.loads(report.read_text()) if report.exists() else {}
+    return ended.returncode, ended.stdout + ended.stderr, content
 
 
 @pytest.mark.feature("promotion: sageloop history")
-def test_history_leads_from_the_data_to_the_endpoint(stack: SimpleNamespace) -> None:
-    code, told, report = run(stack, "history")
+def test_history_shows_data_job_and_times_of_service(stack: SimpleNamespace) -> None:
+    code, output, report = run(stack, "history")
 
-    assert code == 0, told
+    assert code == 0, output
     (endpoint,) = report["endpoints"]
     new, old = endpoint["models"]
     assert (endpoint["endpoint"], endpoint["model_package_group"]) == (NAME, GROUP)
     assert (new["status"], old["status"]) == ("champion", "former champion")
-    assert (new["version"], new["verdict"], new["approval"]) == (2, "promoted", "Approved")
+    assert (new["version"], new["outcome"], new["approval"]) == (2, "promoted", "Approved")
     assert new["origin"]["training_job"] == "summer"
     assert new["origin"]["metrics"] == {"loss": 0.25}
     assert new["origin"]["data"] == {"train": f"s3://{BUCKET}/in (S3Prefix)"}
     assert new["origin"]["hyperparameters"] != old["origin"]["hyperparameters"]
     assert old["served"][0]["until"] == new["served"][0]["since"]
     assert new["served"][0]["until"] is None
-    assert "2  champion, registered" in told
-    assert "made by summer" in told
+    assert "2  champion, registered" in output
+    assert "trained by summer" in output
 
 
-def test_history_before_the_first_model_says_that_there_is_none(stack: SimpleNamespace) -> None:
-    code, told, report = stack.before
+def test_history_without_models_reports_none(stack: SimpleNamespace) -> None:
+    code, output, report = stack.before
 
-    assert code == 0, told
-    assert "no model was registered yet" in told
+    assert code == 0, output
+    assert "no model is registered" in output
     assert report["endpoints"][0]["models"] == []
 
 
-def test_history_of_an_unknown_endpoint_names_those_there_are(stack: SimpleNamespace) -> None:
-    code, told, _ = run(stack, "history", "nowhere")
+def test_history_of_unknown_endpoint_lists_deployed_ones(stack: SimpleNamespace) -> None:
+    code, output, _ = run(stack, "history", "nowhere")
 
     assert code == 2
-    assert told.strip().endswith(f"there are {NAME}")
+    assert output.strip().endswith(f"deployed endpoints: {NAME}")
 
 
-def test_rollback_refuses_what_never_was_champion(stack: SimpleNamespace) -> None:
-    code, told, report = run(stack, "rollback", NAME, "--to", "7")
+def test_rollback_to_a_package_that_never_served_is_refused(stack: SimpleNamespace) -> None:
+    code, output, report = run(stack, "rollback", NAME, "--to", "7")
 
     assert code == 1
-    assert "package 7 never was the champion; those that were: 1, 2" in told
+    assert "package 7 never was the champion; those that were: 1, 2" in output
     assert report["ok"] is False
-    code, told, _ = run(stack, "rollback", NAME, "--to", "2")
-    assert (code, "package 2 is the champion already" in told) == (1, True)
+    code, output, _ = run(stack, "rollback", NAME, "--to", "2")
+    assert (code, "package 2 is the champion already" in output) == (1, True)
 
 
 @pytest.mark.feature("promotion: sageloop rollback")
-def test_rollback_brings_the_former_champion_back_and_says_who_asked(
+def test_rollback_restores_the_former_champion_and_records_the_caller(
     stack: SimpleNamespace,
 ) -> None:
-    code, told, report = run(stack, "rollback", NAME, "--wait")
+    code, output, report = run(stack, "rollback", NAME, "--wait")
 
-    assert code == 0, told
-    assert f"{NAME}: package 1 takes the place of 2" in told
+    assert code == 0, output
+    assert f"{NAME}: package 1 replaces 2" in output
     assert (report["end"]["live"], report["end"]["version"]) == (True, 1)
     described = stack.handle.client("sagemaker").describe_endpoint(EndpointName=NAME)
     assert described["EndpointConfigName"] == report["end"]["config"]
@@ -264,7 +257,7 @@ def test_rollback_brings_the_former_champion_back_and_says_who_asked(
 
 
 @pytest.mark.feature("promotion: approval by a person")
-def test_a_pending_model_serves_only_after_a_person_approved_it(stack: SimpleNamespace) -> None:
+def test_pending_model_serves_only_after_manual_approval(stack: SimpleNamespace) -> None:
     before = row(stack)["package_arn"]
     arn = train(stack, "autumn", "0.1", approval="PendingManualApproval")
     assert row(stack)["package_arn"] == before
@@ -278,7 +271,7 @@ def test_a_pending_model_serves_only_after_a_person_approved_it(stack: SimpleNam
 
 
 @pytest.mark.feature("operations: endpoint schedule")
-def test_the_promoter_parks_the_endpoint_and_brings_it_back(stack: SimpleNamespace) -> None:
+def test_promote_function_stops_and_starts_the_endpoint(stack: SimpleNamespace) -> None:
     client, before = stack.handle.client, row(stack)["config_name"]["S"]
 
     def switch(action: str, at: str) -> None:

@@ -1,4 +1,7 @@
-"""`sageloop local` through the real command."""
+"""`sageloop local` through the command: its cloud by the real one, what asks it by forks.
+
+That each command starts as a program of its own is tested in ``test_cli_shell.py``.
+"""
 
 from __future__ import annotations
 
@@ -18,21 +21,28 @@ from deployed import family, function_template, survivors
 from sageloop.local_cloud.access.cloud_access import CloudAccess
 from sageloop.local_cloud.assembly import deploy_template
 from sageloop.local_cloud.client import LocalCloud
+from tests import forked
 
 COMMAND = Path(sys.executable).with_name("sageloop")
 
 
 class Shell:
-    """A folder in which commands are given."""
+    """A folder in which commands run."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def local(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return forked.run("sageloop", "local", *arguments, cwd=self.folder, env=self._environment())
+
+    def real(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [COMMAND, "local", *arguments], cwd=self.folder, text=True, capture_output=True,
-            check=False, env=os.environ | {"AWS_PROFILE": "production"}, timeout=600,
+            check=False, env=self._environment(), timeout=600,
         )  # fmt: skip
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "AWS_PROFILE": "production"}
 
     def facts(self) -> dict[str, str]:
         return dict(json.loads((self.folder / ".sageloop" / "local.json").read_text()))
@@ -43,15 +53,15 @@ class Shell:
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    """A shell in which a cloud is up."""
+    """A shell with a running cloud."""
     shell = Shell(tmp_path_factory.mktemp("folder"))
-    started = shell.local("up", "--port", "0", "--rate", "2")
+    started = shell.real("up", "--port", "0", "--rate", "2")
     assert started.returncode == 0, started.stderr
     yield shell
-    shell.local("down")
+    shell.real("down")
 
 
-def test_up_tells_where_the_cloud_answers(shell: Shell) -> None:
+def test_up_prints_the_endpoint_url(shell: Shell) -> None:
     facts = shell.facts()
 
     assert facts["endpoint_url"].startswith("http://127.0.0.1:")
@@ -59,35 +69,35 @@ def test_up_tells_where_the_cloud_answers(shell: Shell) -> None:
     assert shell.cloud().health()["ok"] is True
 
 
-def test_keys_and_token_are_kept_for_the_user_alone(shell: Shell) -> None:
+def test_keys_and_token_are_readable_by_the_user_only(shell: Shell) -> None:
     folder = shell.folder / ".sageloop"
 
     assert folder.stat().st_mode & 0o777 == 0o700
     assert (folder / "local.json").stat().st_mode & 0o777 == 0o600
-    told = shell.local("env").stdout
-    assert f"SAGELOOP_LOCAL_CLOUD={folder / 'local.json'}" in told
-    assert str(shell.facts()["admin_token"]) not in told
+    output = shell.local("env").stdout
+    assert f"SAGELOOP_LOCAL_CLOUD={folder / 'local.json'}" in output
+    assert str(shell.facts()["admin_token"]) not in output
 
 
-def test_clock_is_moved_on_and_told(shell: Shell) -> None:
+def test_clock_is_advanced_and_printed(shell: Shell) -> None:
     before = shell.cloud().time()
 
-    told = shell.local("clock", "--hours", "2", "--minutes", "30", "--json", "clock.json")
+    output = shell.local("clock", "--hours", "2", "--minutes", "30", "--json", "clock.json")
 
-    assert told.returncode == 0, told.stderr
-    now = datetime.fromisoformat(told.stdout.strip())
+    assert output.returncode == 0, output.stderr
+    now = datetime.fromisoformat(output.stdout.strip())
     assert now.timestamp() >= int(before) + 2.5 * 3600
     assert json.loads((shell.folder / "clock.json").read_text()) == {"time": now.isoformat()}
 
 
-def test_clock_does_not_go_back(shell: Shell) -> None:
+def test_clock_cannot_go_back(shell: Shell) -> None:
     refused = shell.local("clock", "--hours", "-1")
 
     assert refused.returncode == 2
     assert "'--hours': Input should be greater than or equal to 0" in refused.stderr
 
 
-def test_dial_of_the_clock_is_turned(shell: Shell) -> None:
+def test_clock_rate_is_changed(shell: Shell) -> None:
     assert shell.local("clock", "--rate", "3600").returncode == 0
     first, second = shell.cloud().time(), shell.cloud().time()
     assert shell.local("clock", "--rate", "2").returncode == 0
@@ -95,28 +105,28 @@ def test_dial_of_the_clock_is_turned(shell: Shell) -> None:
     assert second > first
 
 
-def test_up_twice_is_refused_with_the_way_out(shell: Shell) -> None:
+def test_second_up_is_refused_with_the_remedy(shell: Shell) -> None:
     again = shell.local("up", "--port", "0")
 
     assert again.returncode == 2
     assert again.stderr.strip() == (
-        f"a local cloud runs already at {shell.facts()['endpoint_url']}; "
-        "end it: sageloop local down"
+        f"a local cloud is already running at {shell.facts()['endpoint_url']}; "
+        "stop it: sageloop local down"
     )
 
 
-def test_status_as_json_says_what_runs(shell: Shell, tmp_path: Path) -> None:
+def test_status_report_has_services_and_address(shell: Shell, tmp_path: Path) -> None:
     report = tmp_path / "status.json"
 
-    told = shell.local("status", "--json", str(report))
+    output = shell.local("status", "--json", str(report))
 
-    found = json.loads(report.read_text())
-    assert told.returncode == 0
-    assert shell.facts()["endpoint_url"] in told.stdout
-    assert found["ok"] is True
-    assert found["account"] == "123456789012"
-    assert {"cloudformation", "lambda", "sagemaker"} <= set(found["services"])
-    assert (found["processes"], found["in_flight"]) == ({}, [])
+    content = json.loads(report.read_text())
+    assert output.returncode == 0
+    assert shell.facts()["endpoint_url"] in output.stdout
+    assert content["ok"] is True
+    assert content["account"] == "123456789012"
+    assert {"cloudformation", "lambda", "sagemaker"} <= set(content["services"])
+    assert (content["processes"], content["in_flight"]) == ({}, [])
 
 
 def test_logs_lists_groups_and_prints_one(shell: Shell) -> None:
@@ -132,11 +142,11 @@ def test_logs_lists_groups_and_prints_one(shell: Shell) -> None:
     assert "hello from inside" in lines.stdout.splitlines()
     unknown = shell.local("logs", "nowhere")
     assert (unknown.returncode, unknown.stderr.strip()) == (
-        2, "no log group nowhere; sageloop local logs lists those there are"
+        2, "no log group nowhere; sageloop local logs lists them"
     )  # fmt: skip
 
 
-def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+def test_port_in_use_is_reported(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         refused = Shell(tmp_path).local("up", "--port", str(port))
@@ -147,7 +157,7 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "told"),
+    ("option", "value", "output"),
     [
         ("--rate", "0", "the clock's rate must be above 0 and at most 100000, got 0.0"),
         ("--rate", "nan", "the clock's rate must be above 0 and at most 100000, got nan"),
@@ -159,19 +169,19 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
         ("--region", "", "the region must be one of AWS's"),
     ],
 )  # fmt: skip
-def test_up_refuses_what_no_cloud_can_be_and_leaves_nothing(
-    tmp_path: Path, option: str, value: str, told: str
+def test_up_with_invalid_options_is_refused_and_leaves_no_files(
+    tmp_path: Path, option: str, value: str, output: str
 ) -> None:
     refused = Shell(tmp_path).local("up", option, value)
 
     assert refused.returncode == 2
     (line,) = refused.stderr.splitlines()
-    assert line.startswith(told)
+    assert line.startswith(output)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("rate", ["0", "nan", "inf", "-1"])
-def test_dial_refuses_a_rate_at_which_time_does_not_pass(shell: Shell, rate: str) -> None:
+def test_invalid_clock_rate_is_refused(shell: Shell, rate: str) -> None:
     refused = shell.local("clock", "--rate", rate)
 
     assert refused.returncode == 2
@@ -186,11 +196,11 @@ def test_up_refuses_a_folder_that_is_a_link(tmp_path: Path) -> None:
     refused = Shell(tmp_path).local("up", "--port", "0")
 
     assert refused.returncode == 2
-    assert refused.stderr.startswith(".sageloop must be a folder of yours, not a link")
+    assert refused.stderr.startswith(".sageloop must be your own folder, not a link")
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
-def test_facts_of_a_cloud_are_closed_to_other_users(shell: Shell) -> None:
+def test_access_file_is_closed_to_other_users(shell: Shell) -> None:
     folder = shell.folder / ".sageloop"
 
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -198,11 +208,11 @@ def test_facts_of_a_cloud_are_closed_to_other_users(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("command", ["down", "status", "env", "logs"])
-def test_without_a_cloud_a_command_says_so(tmp_path: Path, command: str) -> None:
-    told = Shell(tmp_path).local(command)
+def test_command_without_a_cloud_reports_it(tmp_path: Path, command: str) -> None:
+    output = Shell(tmp_path).local(command)
 
-    assert told.returncode == 2
-    assert told.stderr.startswith("no local cloud runs in this folder")
+    assert output.returncode == 2
+    assert output.stderr.startswith("no local cloud runs in this folder")
 
 
 def test_status_without_a_cloud_reports_it_as_json(tmp_path: Path) -> None:
@@ -211,7 +221,7 @@ def test_status_without_a_cloud_reports_it_as_json(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "status.json").read_text()) == {"ok": False}
 
 
-def test_down_leaves_a_process_alone_that_has_the_id_of_a_cloud_that_is_gone(
+def test_down_does_not_end_a_process_that_reuses_the_process_id(
     tmp_path: Path,
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, subprocess.Popen(
@@ -222,23 +232,23 @@ def test_down_leaves_a_process_alone_that_has_the_id_of_a_cloud_that_is_gone(
             access_key_id="LKIA", secret_access_key="s", pid=other.pid,
         ).write(tmp_path / ".sageloop" / "local.json")  # fmt: skip
 
-        told = Shell(tmp_path).local("down")
+        output = Shell(tmp_path).local("down")
 
-        assert (told.returncode, told.stderr) == (2, "no local cloud runs in this folder\n")
+        assert (output.returncode, output.stderr) == (2, "no local cloud runs in this folder\n")
         assert other.poll() is None
         other.communicate()
 
 
-def test_state_is_said_to_be_in_memory(shell: Shell) -> None:
+def test_status_reports_that_state_is_in_memory(shell: Shell) -> None:
     assert "its state is in memory" in shell.local("status").stdout
 
 
-def test_down_ends_the_cloud_and_all_it_started(shell: Shell) -> None:
+def test_down_ends_the_cloud_and_its_processes(shell: Shell) -> None:
     everyone = family(int(shell.facts()["pid"]))
 
-    told = shell.local("down")
+    output = shell.real("down")
 
-    assert told.returncode == 0
-    assert "nothing it started is left" in told.stdout
+    assert output.returncode == 0
+    assert "all its processes have stopped" in output.stdout
     assert survivors(everyone) == []
     assert shell.local("status").returncode == 2

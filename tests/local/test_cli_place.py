@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,12 +10,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from sageloop.local_cloud.client import LocalCloud
+from tests import forked
 
-COMMAND = Path(sys.executable).with_name("sageloop")
 COMMANDS = {
-    "train": (["train", "absent"], "no job 'absent' here"),
-    "rollback": (["rollback", "absent"], "no champion endpoint 'absent' here"),
-    "history": (["history"], "no champion endpoint is deployed here"),
+    "train": (["train", "absent"], "no job 'absent'"),
+    "rollback": (["rollback", "absent"], "no champion endpoint 'absent'"),
+    "history": (["history"], "no champion endpoint is deployed"),
 }
 
 
@@ -37,10 +35,8 @@ def folder(cloud: LocalCloud, tmp_path: Path) -> Path:
 
 def sageloop(folder: Path, *arguments: str, **variables: str) -> tuple[int, str]:
     """The exit code and the error of a command whose environment has no keys."""
-    ended = subprocess.run(
-        [COMMAND, *arguments], cwd=folder, env={"PATH": os.defpath, **variables}, text=True,
-        capture_output=True, check=False, timeout=600, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    environment = {"PATH": os.defpath, **variables}
+    ended = forked.run("sageloop", *arguments, cwd=folder, env=environment)
     return ended.returncode, ended.stderr
 
 
@@ -56,7 +52,7 @@ def test_command_at_an_address_uses_the_keys_of_the_folder(
 
 
 @pytest.mark.parametrize("address", ["http://localhost:{}", "http://127.0.0.1:{}/"])
-def test_other_spelling_of_the_address_leads_to_the_same_keys(
+def test_equivalent_address_uses_the_same_keys(
     cloud: LocalCloud, folder: Path, address: str
 ) -> None:
     url = address.format(urlsplit(cloud.endpoint_url).port)
@@ -66,7 +62,7 @@ def test_other_spelling_of_the_address_leads_to_the_same_keys(
     assert (code, error.startswith(COMMANDS["history"][1])) == (2, True), error
 
 
-def test_address_in_the_environment_leads_to_the_keys_of_the_folder(
+def test_address_in_the_environment_uses_the_keys_of_the_folder(
     cloud: LocalCloud, folder: Path
 ) -> None:
     code, error = sageloop(folder, "history", AWS_ENDPOINT_URL=cloud.endpoint_url)
@@ -85,7 +81,7 @@ def test_command_without_the_keys_of_the_cloud_is_refused_in_one_line(
     assert code == 2
     assert error.splitlines() == [
         f"no keys of the local cloud at {cloud.endpoint_url} in this folder or the environment: "
-        "use --local in the folder of `sageloop local up`, or sageloop local run -- COMMAND there"
+        "use --local in the folder of `sageloop local up`, or sageloop local run -- COMMAND in it"
     ]
     assert len(cloud.calls()) == before
 
@@ -98,7 +94,7 @@ def test_keys_of_the_folder_are_not_sent_to_another_address(
     assert (code, "no keys of the local cloud at http://127.0.0.1:1" in error) == (2, True), error
 
 
-def test_listing_that_is_refused_is_no_empty_list(cloud: LocalCloud, tmp_path: Path) -> None:
+def test_refused_listing_is_reported_as_an_error(cloud: LocalCloud, tmp_path: Path) -> None:
     code, error = sageloop(
         tmp_path, "history", AWS_ENDPOINT_URL=cloud.endpoint_url,
         AWS_ACCESS_KEY_ID=cloud.access.access_key_id, AWS_SECRET_ACCESS_KEY="wrong",

@@ -1,4 +1,4 @@
-"""`sageloop local env` and `run`: a shell or command reaches the local cloud, or nothing at all."""
+"""`sageloop local env` and `run`: commands reach the local cloud or nothing, never an account."""
 
 from __future__ import annotations
 
@@ -9,29 +9,32 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
-from aws_stand_in import StandIn, stand_in
+from fake_aws import FakeAws, fake_aws
 
 from sageloop.cli.running import listeners
 from sageloop.local_cloud.client import LocalCloud
+from tests import forked
 from tests.docs.blocks import commands
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 COMMAND = BIN / "sageloop"
 PAGES = ("README.md", "docs/getting-started.md")
-CALL = f"{sys.executable} -c 'import boto3; boto3.client(\"sts\").get_caller_identity()'"
+_CALL = "-c 'import boto3; boto3.client(\"sts\").get_caller_identity()'"
+CALL = f"{sys.executable} {_CALL}"
 SHOW = f'"{sys.executable}" -c "import json, os; print(json.dumps(dict(os.environ)))"'
 
 
 @pytest.fixture
-def aws(tmp_path: Path) -> Iterator[StandIn]:
-    """What the shell's own account leads to."""
-    with stand_in(tmp_path) as made:
+def aws(tmp_path: Path) -> Iterator[FakeAws]:
+    """The destination of the shell's own account."""
+    with fake_aws(tmp_path) as made:
         yield made
 
 
@@ -39,16 +42,34 @@ def shell(
     folder: Path, environment: dict[str, str], script: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a script as a user types it."""
-    path = os.pathsep.join([str(BIN), str(ROOT / "node_modules" / ".bin"), os.environ["PATH"]])
+    return _bash(folder, environment, script, commands=BIN)
+
+
+def forked_shell(
+    folder: Path, environment: dict[str, str], script: str
+) -> subprocess.CompletedProcess[str]:
+    """The same, with a ``sageloop`` that is not loaded anew each time."""
+    return _bash(folder, environment, script, commands=forked.launchers())
+
+
+def forked_call() -> str:
+    """:data:`CALL`, by a Python that has boto3 loaded."""
+    return f"{forked.launchers() / 'python'} {_CALL}"
+
+
+def _bash(
+    folder: Path, environment: dict[str, str], script: str, *, commands: Path
+) -> subprocess.CompletedProcess[str]:
+    tools = [str(commands), str(BIN), str(ROOT / "node_modules" / ".bin"), os.environ["PATH"]]
     return subprocess.run(
         ["bash", "-c", script], cwd=folder, text=True, capture_output=True, check=False,
-        env=environment | {"PATH": path}, timeout=600,
+        env=environment | {"PATH": os.pathsep.join(tools)}, timeout=600,
     )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder in which a cloud is up."""
+    """A folder with a running cloud."""
     folder = tmp_path_factory.mktemp("folder")
     started = shell(folder, dict(os.environ), "sageloop local up --port 0")
     assert started.returncode == 0, started.stderr
@@ -60,9 +81,9 @@ def facts(folder: Path) -> dict[str, str]:
     return dict(json.loads((folder / ".sageloop" / "local.json").read_text()))
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(("page", "run"), list(zip(PAGES, (shell, forked_shell), strict=True)))
 def test_documented_lines_after_a_failed_up_reach_nothing(
-    tmp_path: Path, aws: StandIn, page: str
+    tmp_path: Path, aws: FakeAws, page: str, run: Callable[..., Any]
 ) -> None:
     lines = commands(page)
     begin = lines.index("sageloop local up")
@@ -71,34 +92,36 @@ def test_documented_lines_after_a_failed_up_reach_nothing(
         port = taken.getsockname()[1]
         script = "\n".join([f"sageloop local up --port {port}", *lines[begin + 1 : end]])
 
-        ended = shell(tmp_path, aws.environment(endpoint=True), script)
+        ended = run(tmp_path, aws.environment(endpoint=True), script)
 
     assert "cannot be bound" in ended.stderr
     assert ended.stderr.count("no local cloud runs in this folder") >= 2
     assert aws.requests == []
 
 
-def test_without_the_guard_the_same_shell_reaches_its_account(tmp_path: Path, aws: StandIn) -> None:
+def test_shell_without_env_reaches_its_account(tmp_path: Path, aws: FakeAws) -> None:
     shell(tmp_path, aws.environment(endpoint=True), CALL)
-    shell(tmp_path, aws.environment(), CALL)
+    forked_shell(tmp_path, aws.environment(), forked_call())
 
     endpoint, proxy = aws.requests
     assert endpoint == "POST /"
     assert proxy.startswith("CONNECT sts.")
 
 
-def test_shell_of_a_failed_env_reaches_nothing(tmp_path: Path, aws: StandIn) -> None:
+def test_shell_after_a_failed_env_reaches_no_account(tmp_path: Path, aws: FakeAws) -> None:
     ended = shell(
         tmp_path, aws.environment(endpoint=True, AWS_SESSION_TOKEN="real", CDK_DEFAULT_ACCOUNT="1"),
         f'eval "$(sageloop local env)" && echo went on\n{CALL}\n{SHOW}',
     )  # fmt: skip
 
-    found = json.loads(ended.stdout)
+    variables = json.loads(ended.stdout)
     assert "went on" not in ended.stdout
     assert ended.stderr.startswith("no local cloud runs in this folder")
     assert "Could not connect" in ended.stderr
-    assert found["AWS_ENDPOINT_URL"] == "http://127.0.0.1:1"
-    assert not {"AWS_PROFILE", "AWS_SESSION_TOKEN", "CDK_DEFAULT_ACCOUNT", "HTTPS_PROXY"} & {*found}
+    assert variables["AWS_ENDPOINT_URL"] == "http://127.0.0.1:1"
+    assert not {"AWS_PROFILE", "AWS_SESSION_TOKEN", "CDK_DEFAULT_ACCOUNT", "HTTPS_PROXY"} & {
+        *variables
+    }
     assert aws.requests == []
 
 
@@ -107,8 +130,8 @@ def test_shell_of_a_failed_env_reaches_nothing(tmp_path: Path, aws: StandIn) -> 
     [(["--unknown"], []), ([], ["typer"]), ([], ["typer", "sageloop.local_cloud"])],
     ids=["a wrong option", "no typer", "no extra"],
 )
-def test_env_that_cannot_even_begin_leaves_a_shell_that_reaches_nothing(
-    tmp_path: Path, aws: StandIn, arguments: list[str], missing: list[str]
+def test_shell_after_an_env_that_cannot_start_reaches_no_account(
+    tmp_path: Path, aws: FakeAws, arguments: list[str], missing: list[str]
 ) -> None:
     program = (
         f"import sys; sys.argv = {['sageloop', 'local', 'env', *arguments]!r}\n"
@@ -116,27 +139,29 @@ def test_env_that_cannot_even_begin_leaves_a_shell_that_reaches_nothing(
         "from sageloop.cli.main import main; main()"
     )
     printed = f'"{sys.executable}" -c {shlex.quote(program)}'
-    ended = shell(tmp_path, aws.environment(), f'eval "$({printed})" && echo went on\n{CALL}')
+    ended = shell(
+        tmp_path, aws.environment(), f'eval "$({printed})" && echo went on\n{forked_call()}'
+    )
 
     assert ended.stdout == ""
     assert "Could not connect" in ended.stderr
     assert aws.requests == []
 
 
-def test_env_points_a_shell_at_the_cloud_and_at_nothing_else(up: Path, aws: StandIn) -> None:
+def test_shell_with_env_reaches_the_cloud_only(up: Path, aws: FakeAws) -> None:
     environment = aws.environment(
         AWS_SESSION_TOKEN="real", PYTHONPATH="mine", CDK_VALIDATION="false", CDK_OUTDIR="out"
     )
-    ended = shell(up, environment, f'eval "$(sageloop local env)" && {SHOW}')
+    ended = forked_shell(up, environment, f'eval "$(sageloop local env)" && {SHOW}')
 
-    found = json.loads(ended.stdout)
-    assert found["AWS_ENDPOINT_URL"] == facts(up)["endpoint_url"]
-    assert found["AWS_CONFIG_FILE"] == os.devnull
-    assert (found["PYTHONPATH"], found["CDK_VALIDATION"]) == ("mine", "false")
-    assert not {"AWS_PROFILE", "AWS_SESSION_TOKEN", "CDK_OUTDIR", "HTTPS_PROXY"} & {*found}
+    variables = json.loads(ended.stdout)
+    assert variables["AWS_ENDPOINT_URL"] == facts(up)["endpoint_url"]
+    assert variables["AWS_CONFIG_FILE"] == os.devnull
+    assert (variables["PYTHONPATH"], variables["CDK_VALIDATION"]) == ("mine", "false")
+    assert not {"AWS_PROFILE", "AWS_SESSION_TOKEN", "CDK_OUTDIR", "HTTPS_PROXY"} & {*variables}
 
 
-def test_run_and_env_give_the_same_environment(up: Path, aws: StandIn) -> None:
+def test_run_and_env_give_the_same_environment(up: Path, aws: FakeAws) -> None:
     environment = aws.environment(AWS_SESSION_TOKEN="real", PYTHONPATH="mine")
     by_env = shell(up, environment, f'eval "$(sageloop local env)" && {SHOW}')
     by_run = shell(up, environment, f"sageloop local run -- {SHOW}")
@@ -145,7 +170,7 @@ def test_run_and_env_give_the_same_environment(up: Path, aws: StandIn) -> None:
     assert {k: v for k, v in one.items() if k != "_"} == {k: v for k, v in two.items() if k != "_"}
 
 
-def test_run_reaches_the_cloud_with_a_command_s_own_options(up: Path, aws: StandIn) -> None:
+def test_run_passes_the_options_of_the_command(up: Path, aws: FakeAws) -> None:
     program = (
         "import boto3, sys\n"
         "print(boto3.client('sts').get_caller_identity()['Account'], *sys.argv[1:])"
@@ -160,14 +185,14 @@ def test_run_reaches_the_cloud_with_a_command_s_own_options(up: Path, aws: Stand
 
 
 def test_run_passes_input_output_and_exit_code_through(up: Path) -> None:
-    ended = shell(
+    ended = forked_shell(
         up, dict(os.environ), "echo in | sageloop local run sh -c 'cat; echo err >&2; exit 7'"
     )
 
     assert (ended.returncode, ended.stdout, ended.stderr) == (7, "in\n", "err\n")
 
 
-def test_run_passes_signals_through_and_leaves_their_handling_as_it_was(up: Path) -> None:
+def test_run_passes_signals_and_their_default_handling(up: Path) -> None:
     program = "trap 'echo ended; exit 5' TERM; echo ready; while :; do read -r _ || exit 1; done"
     with subprocess.Popen(
         [COMMAND, "local", "run", "--", "bash", "-c", program], cwd=up, text=True,
@@ -182,28 +207,30 @@ def test_run_passes_signals_through_and_leaves_their_handling_as_it_was(up: Path
 
         assert process.stdout.readline() == "ended\n"
         assert process.wait(30) == 5
-    # A program killed by a broken pipe is what `| head` counts on.
+    # `| head` relies on the end of a program by SIGPIPE.
     piped = shell(up, dict(os.environ), "set -o pipefail; sageloop local run -- yes | head -1")
     assert (piped.returncode, piped.stdout) == (128 + signal.SIGPIPE, "y\n")
 
 
 @pytest.mark.parametrize(
-    ("command", "code", "told"),
+    ("command", "code", "message"),
     [
         ("nowhere-to-be-found", 127, "nowhere-to-be-found: command not found"),
         ("./script", 126, "./script cannot be executed: Permission denied"),
     ],
 )
-def test_run_says_what_cannot_be_executed(up: Path, command: str, code: int, told: str) -> None:
+def test_run_reports_a_command_that_cannot_be_executed(
+    up: Path, command: str, code: int, message: str
+) -> None:
     (up / "script").touch()
 
-    ended = shell(up, dict(os.environ), f"sageloop local run -- {command}")
+    ended = forked_shell(up, dict(os.environ), f"sageloop local run -- {command}")
 
-    assert (ended.returncode, ended.stderr.strip()) == (code, told)
+    assert (ended.returncode, ended.stderr.strip()) == (code, message)
 
 
-def test_run_without_a_cloud_starts_nothing(tmp_path: Path, aws: StandIn) -> None:
-    ended = shell(tmp_path, aws.environment(), "sageloop local run -- touch started")
+def test_run_without_a_cloud_starts_nothing(tmp_path: Path, aws: FakeAws) -> None:
+    ended = forked_shell(tmp_path, aws.environment(), "sageloop local run -- touch started")
 
     assert ended.returncode == 2
     assert ended.stderr.splitlines() == [
@@ -227,10 +254,14 @@ def access(endpoint_url: str) -> str:
     })  # fmt: skip
 
 
-def refused(folder: Path, aws: StandIn, *, reason: str) -> None:
+def refused(folder: Path, aws: FakeAws, *, reason: str) -> None:
     """Neither of the two ways reaches anything, and both say why in one line."""
-    ran = shell(folder, aws.environment(endpoint=True), "sageloop local run -- touch started")
-    shown = shell(folder, aws.environment(endpoint=True), f'eval "$(sageloop local env)"\n{CALL}')
+    ran = forked_shell(
+        folder, aws.environment(endpoint=True), "sageloop local run -- touch started"
+    )
+    shown = forked_shell(
+        folder, aws.environment(endpoint=True), f'eval "$(sageloop local env)"\n{forked_call()}'
+    )
 
     assert ran.returncode == 2
     assert len(ran.stderr.splitlines()) == 1
@@ -245,13 +276,13 @@ def refused(folder: Path, aws: StandIn, *, reason: str) -> None:
     "text",
     ["", "{", "[]", '{"endpoint_url": 3}', access("https://sts.amazonaws.com"), "\0\0", "[" * 9999],
 )
-def test_facts_that_are_no_clouds_lead_nowhere(tmp_path: Path, aws: StandIn, text: str) -> None:
+def test_invalid_access_file_is_refused(tmp_path: Path, aws: FakeAws, text: str) -> None:
     write_facts(tmp_path, text)
 
     refused(tmp_path, aws, reason=".sageloop/local.json is unreadable")
 
 
-def test_facts_of_a_cloud_that_is_gone_lead_nowhere(tmp_path: Path, aws: StandIn) -> None:
+def test_access_file_of_an_ended_cloud_is_refused(tmp_path: Path, aws: FakeAws) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     write_facts(tmp_path, access(url))
@@ -259,27 +290,29 @@ def test_facts_of_a_cloud_that_is_gone_lead_nowhere(tmp_path: Path, aws: StandIn
     refused(tmp_path, aws, reason=f"the one at {url} has ended")
 
 
-def test_facts_whose_port_somebody_else_serves_lead_nowhere(tmp_path: Path, aws: StandIn) -> None:
+def test_access_file_with_port_of_another_user_is_refused(tmp_path: Path, aws: FakeAws) -> None:
     (tmp_path / "other").mkdir()
-    with stand_in(tmp_path / "other") as other:
+    with fake_aws(tmp_path / "other") as other:
         write_facts(tmp_path, access(other.url))
 
         refused(tmp_path, aws, reason="no local cloud runs in this folder")
 
 
-def test_facts_that_others_may_read_lead_nowhere(tmp_path: Path, aws: StandIn) -> None:
+def test_access_file_readable_by_others_is_refused(tmp_path: Path, aws: FakeAws) -> None:
     write_facts(tmp_path, access("http://127.0.0.1:1"), mode=0o640)
 
     refused(tmp_path, aws, reason="local.json is open to other users (mode 640); chmod go=")
 
 
-def test_facts_in_a_folder_that_others_may_write_lead_nowhere(tmp_path: Path, aws: StandIn) -> None:
+def test_access_file_in_a_folder_writable_by_others_is_refused(
+    tmp_path: Path, aws: FakeAws
+) -> None:
     write_facts(tmp_path, access("http://127.0.0.1:1")).parent.chmod(0o770)
 
     refused(tmp_path, aws, reason=".sageloop is open to other users (mode 770)")
 
 
-def test_facts_behind_a_link_lead_nowhere(tmp_path: Path, aws: StandIn) -> None:
+def test_access_file_behind_a_link_is_refused(tmp_path: Path, aws: FakeAws) -> None:
     path = write_facts(tmp_path, access("http://127.0.0.1:1"))
     path.replace(tmp_path / "elsewhere.json")
     path.symlink_to(tmp_path / "elsewhere.json")
@@ -287,12 +320,12 @@ def test_facts_behind_a_link_lead_nowhere(tmp_path: Path, aws: StandIn) -> None:
     refused(tmp_path, aws, reason="local.json is a symbolic link")
 
 
-def test_listeners_are_known_by_the_user_they_belong_to() -> None:
+def test_listeners_are_mapped_to_their_users() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address, port = listener.getsockname()
-        found = listeners(Path("/proc/net/tcp").read_text())
+        users = listeners(Path("/proc/net/tcp").read_text())
 
-        assert found[address, port] == os.getuid()
+        assert users[address, port] == os.getuid()
     table = (
         "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n"
         "   0: 0100007F:128B 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000  0 1\n"
@@ -308,7 +341,7 @@ def test_listeners_are_known_by_the_user_they_belong_to() -> None:
         "local clock", "local logs /aws/lambda/loud", "train --help", "history --local",
     ],
 )  # fmt: skip
-def test_command_whose_reader_has_gone_ends_quietly(up: Path, loud: str, command: str) -> None:
+def test_command_with_closed_output_ends_without_error(up: Path, loud: str, command: str) -> None:
     assert loud == "/aws/lambda/loud"
     reader, writer = os.pipe()
     os.close(reader)
@@ -339,7 +372,7 @@ def loud(up: Path) -> str:
     return "/aws/lambda/loud"
 
 
-def test_head_of_a_long_log_ends_quietly(up: Path, loud: str) -> None:
+def test_head_of_a_long_log_ends_without_error(up: Path, loud: str) -> None:
     ended = shell(up, dict(os.environ), f"sageloop local logs {loud} | head -c 5")
 
     assert (ended.stdout, ended.stderr) == ("xxxxx", "")

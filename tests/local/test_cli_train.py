@@ -1,10 +1,9 @@
-"""`sageloop train` through the real command: real functions, a real job, no loop beside it."""
+"""`sageloop train` as a command, with deployed functions and a real job, without the loop."""
 
 from __future__ import annotations
 
 import io
 import json
-import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -14,29 +13,20 @@ from typing import Any
 
 import pytest
 from deployed import ROOT, in_process
+from roles import FUNCTION, JOB, LAMBDA, SAGEMAKER, actions_of, make_role, trust
 
 from sageloop.local_cloud import images
+from tests import forked
 
-COMMAND = Path(sys.executable).with_name("sageloop")
 IMAGE, BUCKET = "own/by-hand:1", "by-hand"
 ROLE = "arn:aws:iam::123456789012:role/by-hand"
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": ["lambda.amazonaws.com", "sagemaker.amazonaws.com"]},
-            "Action": "sts:AssumeRole",
-        }
-    ],
-}
 PROGRAM = """
 import json, os, pathlib, sys
 base = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
 given = json.loads((base / "input/config/hyperparameters.json").read_text())
 print("loss=" + given["loss"], flush=True)
 if given["loss"] == "nan":
-    (base / "output/failure").write_text("the loss is no number")
+    (base / "output/failure").write_text("the loss is not a number")
     sys.exit(1)
 (base / "model/model.txt").write_text(given["loss"])
 """
@@ -64,12 +54,15 @@ def document() -> dict[str, Any]:
         "RoleArn": ROLE,
         "StoppingCondition": {"MaxRuntimeInSeconds": 60},
     }  # fmt: skip
-    return {"job": "by-hand", "request": request, "data": None, "start_on_deploy": False}
+    return {"job": "manual", "request": request, "data": None, "start_on_deploy": False}
 
 
 def deploy(client: Any) -> None:
-    """What the stack of a job with triggers holds, as far as a start by hand needs it."""
-    client("iam").create_role(RoleName="by-hand", AssumeRolePolicyDocument=json.dumps(TRUST))
+    """The resources of a job's stack that a manual start needs."""
+    make_role(
+        client("iam"), "by-hand", trust(LAMBDA, SAGEMAKER), *FUNCTION, *JOB,
+        *actions_of("start_training", "on_job_change"),
+    )  # fmt: skip
     client("s3").create_bucket(Bucket=BUCKET)
     client("dynamodb").create_table(
         TableName="state", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
@@ -79,14 +72,14 @@ def deploy(client: Any) -> None:
     text = json.dumps(document())
     client("dynamodb").put_item(
         TableName="state",
-        Item={"id": {"S": "job#by-hand"}, "document": {"S": text}, "digest": {"S": "d"}},
+        Item={"id": {"S": "job#manual"}, "document": {"S": text}, "digest": {"S": "d"}},
     )
     functions = client("lambda")
     layer = functions.publish_layer_version(
         LayerName="runtime", Content={"ZipFile": zipped(ROOT / "lambda" / "layer")}
     )
     environment = {
-        "STATE_TABLE": "state", "JOB": "by-hand", "COOLDOWN_SECONDS": "0", "MAX_ATTEMPTS": "1",
+        "STATE_TABLE": "state", "JOB": "manual", "COOLDOWN_SECONDS": "0", "MAX_ATTEMPTS": "1",
         "METRIC_NAMESPACE": "sageloop",
     }  # fmt: skip
     for name in ("start_training", "on_job_change"):
@@ -97,7 +90,7 @@ def deploy(client: Any) -> None:
         )  # fmt: skip
         if name == "start_training":
             client("ssm").put_parameter(
-                Name="/sageloop/jobs/by-hand/start-function", Type="String",
+                Name="/sageloop/jobs/manual/start-function", Type="String",
                 Value=made["FunctionArn"],
             )  # fmt: skip
             continue
@@ -129,26 +122,25 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]
 
 
 def train(stack: SimpleNamespace, *arguments: str) -> tuple[int, str, dict[str, Any]]:
-    """The exit code, what was printed, and the report."""
+    """The exit code, the output and the report."""
     report = stack.folder / "report.json"
     report.unlink(missing_ok=True)
-    done = subprocess.run(
-        [COMMAND, "train", *arguments, "--json", str(report)], text=True, capture_output=True,
-        check=False, cwd=stack.folder, timeout=600,
+    ended = forked.run(
+        "sageloop", "train", *arguments, "--json", str(report), cwd=stack.folder,
         env=stack.environment | {"COLUMNS": "200"},
     )  # fmt: skip
-    found = json.loads(report.read_text()) if report.exists() else {}
-    return done.returncode, done.stdout + done.stderr, found
+    content = json.loads(report.read_text()) if report.exists() else {}
+    return ended.returncode, ended.stdout + ended.stderr, content
 
 
 @pytest.mark.slow
-@pytest.mark.feature("lifecycle: by hand (sageloop train)")
-def test_train_starts_the_job_waits_and_tells_its_metrics(stack: SimpleNamespace) -> None:
-    code, told, report = train(stack, "by-hand", "--wait")
+@pytest.mark.feature("lifecycle: manual start (sageloop train)")
+def test_train_starts_a_job_waits_and_prints_its_metrics(stack: SimpleNamespace) -> None:
+    code, output, report = train(stack, "manual", "--wait")
 
-    assert code == 0, told
-    assert f"training job {report['name']} started on ml.m5.large" in told
-    assert "loss = 0.25" in told
+    assert code == 0, output
+    assert f"training job {report['name']} started on ml.m5.large" in output
+    assert "loss = 0.25" in output
     assert report["end"]["metrics"] == {"loss": 0.25}
     assert report["end"]["transitions"][-1] == "Completed"
     described = stack.handle.client("sagemaker").describe_training_job(
@@ -164,28 +156,27 @@ def test_train_starts_the_job_waits_and_tells_its_metrics(stack: SimpleNamespace
 
 @pytest.mark.feature("lifecycle: failure reason reaches the user")
 def test_train_exits_with_one_and_the_reason_of_a_failed_job(stack: SimpleNamespace) -> None:
-    code, told, report = train(stack, "by-hand", "--follow", "-p", "loss=nan")
+    code, output, report = train(stack, "manual", "--follow", "-p", "loss=nan")
 
-    assert code == 1, told
-    assert "loss=nan" in told
-    assert "AlgorithmError: the loss is no number, exit code: 1" in told
+    assert code == 1, output
+    assert "loss=nan" in output
+    assert "AlgorithmError: the loss is not a number, exit code: 1" in output
     assert report["end"]["status"] == "Failed"
     stack.handle.settle()
 
 
-def test_train_of_an_unknown_job_names_those_there_are(stack: SimpleNamespace) -> None:
-    code, told, report = train(stack, "by-foot")
+def test_train_of_unknown_job_lists_declared_ones(stack: SimpleNamespace) -> None:
+    code, output, report = train(stack, "absent")
 
     assert code == 2
-    assert told.splitlines() == [
-        "no job 'by-foot' here (no parameter /sageloop/jobs/by-foot/start-function); "
-        "there are by-hand"
+    assert output.splitlines() == [
+        "no job 'absent' (no parameter /sageloop/jobs/absent/start-function); declared jobs: manual"
     ]
     assert report == {}
 
 
-def test_train_refuses_an_address_elsewhere_and_malformed_pairs(stack: SimpleNamespace) -> None:
-    code, told, _ = train(stack, "by-hand", "--endpoint-url", "https://sagemaker.example.org")
-    assert (code, "must be on this machine" in told) == (2, True)
-    code, told, _ = train(stack, "by-hand", "-p", "loss")
-    assert (code, told.strip()) == (2, "--hyperparameter 'loss': NAME=VALUE is expected")
+def test_remote_address_and_malformed_pairs_are_refused(stack: SimpleNamespace) -> None:
+    code, output, _ = train(stack, "manual", "--endpoint-url", "https://sagemaker.example.org")
+    assert (code, "must be on this machine" in output) == (2, True)
+    code, output, _ = train(stack, "manual", "-p", "loss")
+    assert (code, output.strip()) == (2, "--hyperparameter 'loss': expected NAME=VALUE")

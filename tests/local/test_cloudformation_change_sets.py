@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.local.cloudformation_harness import Bench, custom, fresh, make_bench, template, thing
+from tests.local.roles import USER
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +166,7 @@ def test_previous_parameter_values_are_kept(bench: Bench) -> None:
      "https://templates.s3.us-east-1.amazonaws.com/a/t.json"],
 )  # fmt: skip
 def test_template_is_read_from_any_s3_url(bench: Bench, url: str) -> None:
-    s3 = bench.cloud.client("s3", principal="test")
+    s3 = bench.cloud.client("s3", principal=USER)
     s3.create_bucket(Bucket="templates")
     s3.put_object(Bucket="templates", Key="a/t.json", Body=template({"A": thing(Name="a")}))
 
@@ -180,7 +181,7 @@ def test_events_are_paginated_newest_first(bench: Bench) -> None:
     bench.create("s", {f"T{n}": thing() for n in range(40)})
 
     event_lists = list(bench.cfn.get_paginator("describe_stack_events").paginate(StackName="s"))
-    events = [e for page in event_lists for e in page["StackEvents"]]
+    events = [e for listed in event_lists for e in listed["StackEvents"]]
 
     assert len(event_lists) > 1
     assert len({e["EventId"] for e in events}) == len(events) == 122

@@ -12,6 +12,7 @@ from sageloop.local_cloud.cloudformation.cancellation import Cancellation
 from sageloop.local_cloud.cloudformation.resource_operations import ResourceOperations
 from sageloop.local_cloud.cloudformation.state import Record
 from tests.local.cloudformation_harness import THING, Bench, fresh, make_bench, template, thing
+from tests.local.roles import USER
 
 
 @pytest.fixture(scope="module")
@@ -343,7 +344,7 @@ def test_calls_are_made_as_the_stacks_role(bench: Bench) -> None:
 
 
 def test_dynamic_reference_is_resolved_for_the_provider_only(bench: Bench) -> None:
-    ssm = bench.cloud.client("ssm", principal="test")
+    ssm = bench.cloud.client("ssm", principal=USER)
     ssm.put_parameter(Name="/word", Value="secret", Type="String", Overwrite=True)
 
     bench.create("s", {"A": thing(Size="x-{{resolve:ssm:/word}}")})

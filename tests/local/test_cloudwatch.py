@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from roles import USER
 
 from sageloop.local_cloud.cloudwatch.service import CloudWatchService
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
@@ -15,7 +16,7 @@ from sageloop.local_cloud.core.service import Service
 
 
 class Events(Service):
-    """Keeps what is emitted."""
+    """Records emitted events."""
 
     model = "events"
 
@@ -28,7 +29,7 @@ class Events(Service):
 
 
 class Functions(Service):
-    """Keeps what would be invoked."""
+    """Records invocations."""
 
     model = "lambda"
 
@@ -51,7 +52,7 @@ def cloud() -> Iterator[Cloud]:
 
 @pytest.fixture
 def cloudwatch(cloud: Cloud) -> Any:
-    return cloud.client("cloudwatch", principal="tester")
+    return cloud.client("cloudwatch", principal=USER)
 
 
 def put(cloudwatch: Any, value: float, at: datetime | None = None) -> None:
@@ -82,7 +83,9 @@ def evaluate(cloud: Cloud) -> None:
     assert cloud.settle(180) == []
 
 
-def test_statistics_and_percentiles_of_what_was_put(cloud: Cloud, cloudwatch: Any) -> None:
+def test_statistics_and_percentiles_are_computed_from_samples(
+    cloud: Cloud, cloudwatch: Any
+) -> None:
     now = cloud.clock.now().replace(second=1, microsecond=0)
     for value in range(1, 101):
         put(cloudwatch, float(value), now)
@@ -128,7 +131,7 @@ def test_new_alarm_has_insufficient_data(cloudwatch: Any) -> None:
     assert state(cloudwatch) == "INSUFFICIENT_DATA"
 
 
-def test_alarm_goes_off_and_back_by_itself_as_the_clock_runs(cloud: Cloud, cloudwatch: Any) -> None:
+def test_alarm_changes_state_as_the_clock_advances(cloud: Cloud, cloudwatch: Any) -> None:
     alarm(cloudwatch, EvaluationPeriods=3, Period=3600)
     for _ in range(3):
         put(cloudwatch, 13.0)
@@ -174,7 +177,7 @@ def test_disabled_actions_do_not_run(cloud: Cloud, cloudwatch: Any) -> None:
     assert cloud.service("lambda").invoked == []
 
 
-def test_redefined_alarm_keeps_its_state(cloud: Cloud, cloudwatch: Any) -> None:
+def test_updated_alarm_keeps_its_state(cloud: Cloud, cloudwatch: Any) -> None:
     alarm(cloudwatch)
     put(cloudwatch, 20.0)
     evaluate(cloud)
@@ -183,7 +186,7 @@ def test_redefined_alarm_keeps_its_state(cloud: Cloud, cloudwatch: Any) -> None:
     assert state(cloudwatch) == "ALARM"
 
 
-def test_history_tells_transitions(cloud: Cloud, cloudwatch: Any) -> None:
+def test_history_contains_transitions(cloud: Cloud, cloudwatch: Any) -> None:
     alarm(cloudwatch)
     put(cloudwatch, 20.0)
     evaluate(cloud)
@@ -196,7 +199,7 @@ def test_history_tells_transitions(cloud: Cloud, cloudwatch: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"Period": 45}, "Period must be"),
         ({"Period": 604_800, "EvaluationPeriods": 3}, "at most 604800 seconds"),
@@ -205,27 +208,29 @@ def test_history_tells_transitions(cloud: Cloud, cloudwatch: Any) -> None:
         ({"ComparisonOperator": "GreaterThanUpperThreshold"}, "against a threshold"),
     ],
 )
-def test_impossible_alarm_is_refused(cloudwatch: Any, changes: dict[str, Any], told: str) -> None:
-    with pytest.raises(ClientError, match=told):
+def test_invalid_alarm_is_refused(cloudwatch: Any, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ClientError, match=message):
         alarm(cloudwatch, **changes)
     assert cloudwatch.describe_alarms()["MetricAlarms"] == []
 
 
-def test_services_namespace_is_closed_to_users(cloudwatch: Any) -> None:
+def test_reserved_namespace_is_refused_for_users(cloudwatch: Any) -> None:
     with pytest.raises(ClientError, match="AWS/"):
         cloudwatch.put_metric_data(
             Namespace="AWS/SageMaker", MetricData=[{"MetricName": "Invocations", "Value": 1}]
         )
 
 
-def test_dashboard_is_stored_and_given_back(cloudwatch: Any) -> None:
+def test_dashboard_is_stored_and_returned(cloudwatch: Any) -> None:
     cloudwatch.put_dashboard(DashboardName="d", DashboardBody='{"widgets": []}')
 
     assert cloudwatch.get_dashboard(DashboardName="d")["DashboardBody"] == '{"widgets": []}'
 
 
-def test_dead_letters_in_a_queue_set_its_alarm_off(cloud: Cloud, cloudwatch: Any) -> None:
-    sqs = cloud.client("sqs", principal="tester")
+def test_message_in_dead_letter_queue_puts_its_alarm_in_alarm(
+    cloud: Cloud, cloudwatch: Any
+) -> None:
+    sqs = cloud.client("sqs", principal=USER)
     url = sqs.create_queue(QueueName="dead")["QueueUrl"]
     alarm(
         cloudwatch, Namespace="AWS/SQS", MetricName="ApproximateNumberOfMessagesVisible",
@@ -240,7 +245,7 @@ def test_dead_letters_in_a_queue_set_its_alarm_off(cloud: Cloud, cloudwatch: Any
     assert state(cloudwatch) == "ALARM"
 
 
-def test_long_request_comes_compressed(cloud: Cloud, cloudwatch: Any) -> None:
+def test_compressed_request_is_accepted(cloud: Cloud, cloudwatch: Any) -> None:
     now = cloud.clock.now()
     data = [
         {"MetricName": f"metric-{index:04d}", "Value": 1.0, "Timestamp": now}
@@ -250,32 +255,30 @@ def test_long_request_comes_compressed(cloud: Cloud, cloudwatch: Any) -> None:
     assert len(cloud.service("cloudwatch").metrics.all()) == 900
 
 
-def test_reason_counts_the_datapoints_that_were_judged(cloud: Cloud, cloudwatch: Any) -> None:
+def test_reason_counts_the_evaluated_datapoints(cloud: Cloud, cloudwatch: Any) -> None:
     alarm(cloudwatch, EvaluationPeriods=2, TreatMissingData="notBreaching")
     for value in (20.0, 30.0):
         cloud.clock.advance(60)
         put(cloudwatch, value)
-    # The minute under way has no data yet: judged are the two before.
+    # The current minute has no data yet: the two minutes before are evaluated.
     cloud.clock.advance(61)
     assert cloud.settle(180) == []
-    (found,) = cloudwatch.describe_alarms(AlarmNames=["high-error"])["MetricAlarms"]
-    assert found["StateValue"] == "ALARM"
-    told = found["StateReason"]
-    assert told.startswith("Threshold Crossed: 2 out of the last 2 datapoints [30.0 (")
-    assert told.endswith(
+    (described,) = cloudwatch.describe_alarms(AlarmNames=["high-error"])["MetricAlarms"]
+    assert described["StateValue"] == "ALARM"
+    message = described["StateReason"]
+    assert message.startswith("Threshold Crossed: 2 out of the last 2 datapoints [30.0 (")
+    assert message.endswith(
         "were greater than the threshold (12.0) (minimum 2 datapoints for OK -> ALARM transition)."
     )
 
 
-def test_reason_without_datapoints_says_what_they_were_taken_for(
-    cloud: Cloud, cloudwatch: Any
-) -> None:
+def test_reason_without_datapoints_names_their_treatment(cloud: Cloud, cloudwatch: Any) -> None:
     alarm(cloudwatch, TreatMissingData="notBreaching")
     cloud.clock.advance(60)
     assert cloud.settle(180) == []
-    (found,) = cloudwatch.describe_alarms(AlarmNames=["high-error"])["MetricAlarms"]
-    assert found["StateValue"] == "OK"
-    assert found["StateReason"] == (
+    (described,) = cloudwatch.describe_alarms(AlarmNames=["high-error"])["MetricAlarms"]
+    assert described["StateValue"] == "OK"
+    assert described["StateReason"] == (
         "Threshold Crossed: no datapoints were received for 1 period and 1 missing datapoint was "
         "treated as [NonBreaching]."
     )

@@ -1,4 +1,4 @@
-"""Anomaly detectors: bands learnt from two weeks, and alarms held against them."""
+"""Anomaly detectors: bands computed from two weeks, and alarms on them."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def band(stage: Stage, at: datetime, queries: list[dict[str, Any]] | None = None
     return [r["Values"] for r in answer["MetricDataResults"] if r["Id"] == "band"]
 
 
-def at_hour(stage: Stage, wanted: int) -> datetime:
-    return hour(stage).replace(hour=wanted) - timedelta(days=1)
+def at_hour(stage: Stage, target: int) -> datetime:
+    return hour(stage).replace(hour=target) - timedelta(days=1)
 
 
 @pytest.mark.feature("alarms: anomaly bands")
@@ -88,7 +88,7 @@ def test_bounds_are_used_in_expressions(stage: Stage) -> None:
     assert width > 0
 
 
-def test_excluded_ranges_do_not_count(stage: Stage) -> None:
+def test_excluded_ranges_are_not_used(stage: Stage) -> None:
     live(stage)
     now = hour(stage)
     for minutes in range(0, 3 * 1440, 15):
@@ -111,7 +111,7 @@ def expected_now(stage: Stage) -> float:
     return 100.0 if 8 <= stage.cloud.clock.now().hour < 20 else 10.0
 
 
-def test_alarm_goes_off_outside_the_band_only(stage: Stage) -> None:
+def test_alarm_breaches_outside_the_band_only(stage: Stage) -> None:
     live(stage)
     stage.alarm("odd", **ALARM)
     put_now(stage, expected_now(stage) + 1)
@@ -133,7 +133,9 @@ def test_alarm_goes_off_outside_the_band_only(stage: Stage) -> None:
         ("LessThanLowerThreshold", 10.0, "OK"),
     ],
 )
-def test_alarm_may_look_at_one_side(stage: Stage, operator: str, factor: float, state: str) -> None:
+def test_alarm_may_compare_with_one_bound(
+    stage: Stage, operator: str, factor: float, state: str
+) -> None:
     live(stage, days=8)
     stage.alarm("odd", **{**ALARM, "ComparisonOperator": operator})
     put_now(stage, expected_now(stage) * factor)
@@ -146,7 +148,7 @@ def test_alarm_without_history_has_insufficient_data(stage: Stage) -> None:
     assert stage.state("odd") == "INSUFFICIENT_DATA"
 
 
-def test_band_of_an_expression(stage: Stage) -> None:
+def test_expression_has_a_band(stage: Stage) -> None:
     live(stage)
     metrics = [
         query("m1", "Load", "Average", ReturnData=False),
@@ -156,22 +158,22 @@ def test_band_of_an_expression(stage: Stage) -> None:
     stage.alarm("odd", **{**ALARM, "Metrics": metrics})
     put_now(stage, expected_now(stage) + 1)
     assert stage.state("odd") == "OK"
-    found = stage.client.describe_anomaly_detectors(AnomalyDetectorTypes=["METRIC_MATH"])
-    (detector,) = found["AnomalyDetectors"]
+    detectors = stage.client.describe_anomaly_detectors(AnomalyDetectorTypes=["METRIC_MATH"])
+    (detector,) = detectors["AnomalyDetectors"]
     assert detector["StateValue"] == "TRAINED"
 
 
-def test_detector_is_described_kept_and_deleted(stage: Stage) -> None:
+def test_detector_is_described_updated_and_deleted(stage: Stage) -> None:
     put = stage.client.put_anomaly_detector
     made = put(SingleMetricAnomalyDetector=SINGLE)["AnomalyDetectorId"]
     assert put(**SINGLE, Configuration={"MetricTimezone": "Europe/Berlin"})[
         "AnomalyDetectorId"
     ] == made  # fmt: skip
     describe = stage.client.describe_anomaly_detectors
-    (found,) = describe(Namespace="app")["AnomalyDetectors"]
-    assert found["SingleMetricAnomalyDetector"] == SINGLE
-    assert found["Configuration"] == {"MetricTimezone": "Europe/Berlin"}
-    assert found["StateValue"] == "PENDING_TRAINING"
+    (detector,) = describe(Namespace="app")["AnomalyDetectors"]
+    assert detector["SingleMetricAnomalyDetector"] == SINGLE
+    assert detector["Configuration"] == {"MetricTimezone": "Europe/Berlin"}
+    assert detector["StateValue"] == "PENDING_TRAINING"
     assert describe(Namespace="other")["AnomalyDetectors"] == []
     stage.client.delete_anomaly_detector(SingleMetricAnomalyDetector=SINGLE)
     assert describe()["AnomalyDetectors"] == []
@@ -179,16 +181,16 @@ def test_detector_is_described_kept_and_deleted(stage: Stage) -> None:
         stage.client.delete_anomaly_detector(AnomalyDetectorId=made)
 
 
-def test_alarm_makes_the_detector_it_needs(stage: Stage) -> None:
+def test_alarm_on_a_band_creates_its_detector(stage: Stage) -> None:
     stage.alarm("odd", **ALARM)
-    (found,) = stage.client.describe_anomaly_detectors()["AnomalyDetectors"]
-    assert (found["MetricName"], found["Stat"]) == ("Load", "Average")
+    (detector,) = stage.client.describe_anomaly_detectors()["AnomalyDetectors"]
+    assert (detector["MetricName"], detector["Stat"]) == ("Load", "Average")
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
-        ({"ThresholdMetricId": "m1"}, "must give exactly one time series"),
+        ({"ThresholdMetricId": "m1"}, "must return exactly one time series"),
         ({"ThresholdMetricId": "nothing"}, "exactly one of Metrics"),
         ({"Threshold": 1.0}, "either a Threshold or a ThresholdMetricId"),
         ({"ComparisonOperator": "GreaterThanThreshold"}, "against an anomaly band"),
@@ -196,18 +198,20 @@ def test_alarm_makes_the_detector_it_needs(stage: Stage) -> None:
          "a width above 0"),
     ],
 )  # fmt: skip
-def test_impossible_bands_are_refused(stage: Stage, changes: dict[str, Any], told: str) -> None:
-    with pytest.raises(ClientError, match=told):
+def test_invalid_band_alarms_are_refused(
+    stage: Stage, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ClientError, match=message):
         stage.alarm("odd", **{**ALARM, **changes})
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "message"),
     [
-        ({"MetricTimezone": "Mars/Olympus"}, "is no time zone"),
+        ({"MetricTimezone": "Mars/Olympus"}, "is not a time zone"),
         ({"AdaptationSpeed": "FAST"}, "AdaptationSpeed"),
     ],
 )
-def test_impossible_detectors_are_refused(stage: Stage, config: dict[str, Any], told: str) -> None:
-    with pytest.raises(Exception, match=told):
+def test_invalid_detectors_are_refused(stage: Stage, config: dict[str, Any], message: str) -> None:
+    with pytest.raises(Exception, match=message):
         stage.client.put_anomaly_detector(SingleMetricAnomalyDetector=SINGLE, Configuration=config)

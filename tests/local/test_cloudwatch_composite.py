@@ -1,4 +1,4 @@
-"""Composite alarms: their rules, their actions and what holds those back."""
+"""Composite alarms: rules, actions and action suppression."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["stage"]
 ARN = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:"
 HELD = {
     "ActionsSuppressor": "deploying", "ActionsSuppressorWaitPeriod": 120,
-    "ActionsSuppressorExtensionPeriod": 180, "AlarmActions": [f"{FUNCTION}page"],
+    "ActionsSuppressorExtensionPeriod": 180, "AlarmActions": [f"{FUNCTION}alert"],
     "OKActions": [f"{FUNCTION}calm"],
 }  # fmt: skip
 
@@ -46,7 +46,7 @@ def test_composite_follows_metrics_through_its_children(two: Stage) -> None:
     assert two.state("bad") == "ALARM"
 
 
-def test_composites_of_composites_follow_too(two: Stage) -> None:
+def test_composite_follows_composite_children(two: Stage) -> None:
     two.composite("bad", "ALARM(slow) OR ALARM(failing)")
     two.composite("worst", "ALARM(bad) AND NOT ALARM(deploying)")
     two.set("failing", "ALARM")
@@ -55,7 +55,7 @@ def test_composites_of_composites_follow_too(two: Stage) -> None:
     assert (two.state("bad"), two.state("worst")) == ("ALARM", "OK")
 
 
-def test_event_names_the_rule_and_who_triggered(two: Stage) -> None:
+def test_event_contains_the_rule_and_the_triggering_alarm(two: Stage) -> None:
     two.composite("bad", "ALARM(slow)", AlarmDescription="what users feel")
     two.set("slow", "ALARM")
     detail = two.emitted[-1]
@@ -68,14 +68,14 @@ def test_event_names_the_rule_and_who_triggered(two: Stage) -> None:
 
 def test_actions_of_both_states_run(two: Stage) -> None:
     two.composite(
-        "bad", "ALARM(slow)", AlarmActions=[f"{FUNCTION}page"], OKActions=[f"{FUNCTION}calm"]
+        "bad", "ALARM(slow)", AlarmActions=[f"{FUNCTION}alert"], OKActions=[f"{FUNCTION}calm"]
     )
     two.set("slow", "ALARM")
     two.set("slow", "OK")
-    assert two.invoked == ["calm", "page", "calm"]
+    assert two.invoked == ["calm", "alert", "calm"]
 
 
-def test_rule_may_be_changed_and_is_evaluated_at_once(two: Stage) -> None:
+def test_updated_rule_is_evaluated_immediately(two: Stage) -> None:
     two.composite("bad", "TRUE")
     assert two.state("bad") == "ALARM"
     two.composite("bad", "FALSE")
@@ -88,25 +88,25 @@ def test_rule_may_be_changed_and_is_evaluated_at_once(two: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "more", "told"),
+    ("rule", "more", "message"),
     [
         ("ALARM(slow", {}, "cannot be read"),
-        ("ALARM(nobody) OR ALARM(slow)", {}, "the alarms nobody do not exist"),
-        ("ALARM(bad)", {}, "it would look at itself by bad -> bad"),
-        ("ALARM(slow)", {"ActionsSuppressor": "deploying"}, "come together or not at all"),
-        ("ALARM(slow)", {**HELD, "ActionsSuppressor": "nobody"}, "the alarms nobody do not exist"),
+        ("ALARM(missing) OR ALARM(slow)", {}, "the alarms missing do not exist"),
+        ("ALARM(bad)", {}, "its rule is circular: bad -> bad"),
+        ("ALARM(slow)", {"ActionsSuppressor": "deploying"}, "are required together"),
+        ("ALARM(slow)", {**HELD, "ActionsSuppressor": "missing"}, "alarms missing do not exist"),
         ("ALARM(slow)", {"AlarmActions": ["arn:aws:autoscaling:us-east-1:123456789012:x"]},
          "a composite alarm cannot have the action"),
     ],
 )  # fmt: skip
-def test_impossible_composites_are_refused(
-    two: Stage, rule: str, more: dict[str, Any], told: str
+def test_invalid_composite_alarms_are_refused(
+    two: Stage, rule: str, more: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ClientError, match=told):
+    with pytest.raises(ClientError, match=message):
         two.composite("bad", rule, **more)
 
 
-def test_circle_is_refused(two: Stage) -> None:
+def test_circular_rule_is_refused(two: Stage) -> None:
     two.composite("first", "ALARM(slow)")
     two.composite("second", "ALARM(first)")
     with pytest.raises(ClientError, match="first -> second -> first"):
@@ -135,32 +135,32 @@ def test_alarms_are_described_by_type_and_relation(two: Stage) -> None:
     two.composite("worst", "ALARM(bad)")
     describe = two.client.describe_alarms
 
-    def found(**asked: Any) -> tuple[list[str], list[str]]:
-        answer = describe(**asked)
+    def names_of(**filters: Any) -> tuple[list[str], list[str]]:
+        answer = describe(**filters)
         return tuple(  # type: ignore[return-value]
             [a["AlarmName"] for a in answer[kind]] for kind in ("MetricAlarms", "CompositeAlarms")
         )
 
-    assert found() == (["deploying", "failing", "slow"], [])
-    assert found(AlarmTypes=["CompositeAlarm"]) == ([], ["bad", "worst"])
-    assert found(ChildrenOfAlarmName="bad") == (["failing", "slow"], [])
-    assert found(ChildrenOfAlarmName="worst") == ([], ["bad"])
-    assert found(ParentsOfAlarmName="slow") == ([], ["bad"])
-    assert found(ParentsOfAlarmName="bad") == ([], ["worst"])
-    with pytest.raises(ClientError, match="cannot be given with AlarmTypes"):
-        found(ParentsOfAlarmName="bad", AlarmTypes=["CompositeAlarm"])
+    assert names_of() == (["deploying", "failing", "slow"], [])
+    assert names_of(AlarmTypes=["CompositeAlarm"]) == ([], ["bad", "worst"])
+    assert names_of(ChildrenOfAlarmName="bad") == (["failing", "slow"], [])
+    assert names_of(ChildrenOfAlarmName="worst") == ([], ["bad"])
+    assert names_of(ParentsOfAlarmName="slow") == ([], ["bad"])
+    assert names_of(ParentsOfAlarmName="bad") == ([], ["worst"])
+    with pytest.raises(ClientError, match="cannot be combined with AlarmTypes"):
+        names_of(ParentsOfAlarmName="bad", AlarmTypes=["CompositeAlarm"])
     pages = two.client.get_paginator("describe_alarms").paginate(PaginationConfig={"PageSize": 2})
     assert [len(p["MetricAlarms"]) for p in pages] == [2, 1]
 
 
-def test_suppressor_in_alarm_holds_actions_back(two: Stage) -> None:
+def test_suppressor_in_alarm_suppresses_actions(two: Stage) -> None:
     two.composite("bad", "ALARM(slow)", **HELD)
     two.set("deploying", "ALARM")
     two.set("slow", "ALARM")
     assert two.described("bad")["ActionsSuppressedBy"] == "Alarm"
     assert two.emitted[-1]["state"]["actionsSuppressedBy"] == "Alarm"
     two.set("slow", "OK")
-    assert two.invoked == ["calm"]  # from when it was made
+    assert two.invoked == ["calm"]  # from its creation
 
 
 def test_actions_wait_for_the_suppressor_and_then_run(two: Stage) -> None:
@@ -169,11 +169,11 @@ def test_actions_wait_for_the_suppressor_and_then_run(two: Stage) -> None:
     assert two.described("bad")["ActionsSuppressedBy"] == "WaitPeriod"
     assert two.cloud.clock.held() == ["WaitPeriod of alarm bad"]
     two.cloud.clock.advance(120)
-    assert two.invoked == ["calm", "page"]
+    assert two.invoked == ["calm", "alert"]
     assert "ActionsSuppressedBy" not in two.described("bad")
 
 
-def test_suppressor_that_comes_in_time_holds_and_extends(two: Stage) -> None:
+def test_suppressor_within_wait_period_suppresses_and_extends(two: Stage) -> None:
     two.composite("bad", "ALARM(slow)", **HELD)
     two.set("slow", "ALARM")
     two.set("deploying", "ALARM")
@@ -183,10 +183,10 @@ def test_suppressor_that_comes_in_time_holds_and_extends(two: Stage) -> None:
     two.set("deploying", "OK")
     assert two.described("bad")["ActionsSuppressedBy"] == "ExtensionPeriod"
     two.cloud.clock.advance(180)
-    assert two.invoked == ["calm", "page"]
+    assert two.invoked == ["calm", "alert"]
 
 
-def test_alarm_that_ends_while_waiting_tells_nobody(two: Stage) -> None:
+def test_alarm_that_ends_in_the_wait_period_runs_no_action(two: Stage) -> None:
     two.composite("bad", "ALARM(slow)", **HELD)
     two.set("slow", "ALARM")
     two.set("slow", "OK")
@@ -194,7 +194,7 @@ def test_alarm_that_ends_while_waiting_tells_nobody(two: Stage) -> None:
     assert two.invoked == ["calm"]
 
 
-def test_alarm_right_after_the_suppressor_is_held_too(two: Stage) -> None:
+def test_alarm_in_the_extension_period_is_suppressed(two: Stage) -> None:
     two.composite("bad", "ALARM(slow)", **HELD)
     two.set("deploying", "ALARM")
     two.set("deploying", "OK")

@@ -45,32 +45,32 @@ def test_expression_is_computed_over_metrics(traffic: Stage) -> None:
     assert rate["Timestamps"] == [START + timedelta(minutes=m) for m in range(3)]
 
 
-def test_newest_comes_first_unless_asked_otherwise(traffic: Stage) -> None:
+def test_newest_datapoints_are_first_by_default(traffic: Stage) -> None:
     (rate,) = traffic.client.get_metric_data(
         StartTime=START, EndTime=START + timedelta(minutes=3), MetricDataQueries=RATE
     )["MetricDataResults"]
     assert rate["Values"] == [50.0, 0.0, 10.0]
 
 
-def test_what_is_returned_is_chosen_and_labelled(traffic: Stage) -> None:
-    found = read(
+def test_return_data_and_labels_are_applied(traffic: Stage) -> None:
+    results = read(
         traffic, query("m1", "Errors"), query("m2", "Calls", Label="calls"),
         expression("e1", "m1 + m2"), expression("e2", "e1 * 2", ReturnData=False),
     )  # fmt: skip
-    assert [(r["Id"], r["Label"]) for r in found] == [
+    assert [(r["Id"], r["Label"]) for r in results] == [
         ("m1", "Errors"), ("m2", "calls"), ("e1", "e1"),
     ]  # fmt: skip
 
 
-def test_array_gives_one_result_each(traffic: Stage) -> None:
+def test_array_has_one_result_for_each_series(traffic: Stage) -> None:
     queries = [query("m1", "Errors", ReturnData=False), query("m2", "Calls", ReturnData=False)]
-    found = read(traffic, *queries, expression("all", "METRICS() / 2"))
-    assert [(r["Id"], r["Label"], r["Values"]) for r in found] == [
+    results = read(traffic, *queries, expression("all", "METRICS() / 2"))
+    assert [(r["Id"], r["Label"], r["Values"]) for r in results] == [
         ("all", "Errors", [0.5, 0.0, 2.5]), ("all", "Calls", [5.0, 10.0, 5.0]),
     ]  # fmt: skip
 
 
-def test_gaps_are_filled_up_to_the_ends_of_the_range(traffic: Stage) -> None:
+def test_fill_covers_the_whole_range(traffic: Stage) -> None:
     (filled,) = read(
         traffic, query("m1", "Errors", ReturnData=False), expression("f", "FILL(m1, -1)"),
         minutes=5,
@@ -78,16 +78,16 @@ def test_gaps_are_filled_up_to_the_ends_of_the_range(traffic: Stage) -> None:
     assert filled["Values"] == [1.0, 0.0, 5.0, -1.0, -1.0]
 
 
-def test_range_begins_at_the_period_it_lies_in(traffic: Stage) -> None:
-    (found,) = traffic.client.get_metric_data(
+def test_range_starts_at_its_first_period(traffic: Stage) -> None:
+    (result,) = traffic.client.get_metric_data(
         StartTime=START + timedelta(seconds=30), EndTime=START + timedelta(seconds=90),
         MetricDataQueries=[query("m1", "Errors")], ScanBy="TimestampAscending",
     )["MetricDataResults"]  # fmt: skip
-    assert found["Timestamps"] == [START, START + timedelta(minutes=1)]
+    assert result["Timestamps"] == [START, START + timedelta(minutes=1)]
 
 
 @pytest.mark.parametrize(
-    ("queries", "told"),
+    ("queries", "message"),
     [
         ([expression("e", "SUM(m1)"), query("m1", "Errors")], "must be a time series"),
         ([expression("e", "m1 +")], "cannot be read"),
@@ -98,13 +98,13 @@ def test_range_begins_at_the_period_it_lies_in(traffic: Stage) -> None:
         ([query("m1", "Errors"), query("m1", "Calls")], "the Id m1 is used twice"),
         ([{"Id": "m1"}], "either Expression or MetricStat"),
         ([expression("e", "e + 1")], "form a circle"),
-        ([query("m1", "Errors", "Median")], "the statistic Median is not computed here"),
+        ([query("m1", "Errors", "Median")], "the statistic Median is not supported"),
     ],
 )
-def test_queries_that_cannot_be_computed_are_refused(
-    stage: Stage, queries: list[dict[str, Any]], told: str
+def test_invalid_queries_are_refused(
+    stage: Stage, queries: list[dict[str, Any]], message: str
 ) -> None:
-    with pytest.raises(ClientError, match=told):
+    with pytest.raises(ClientError, match=message):
         read(stage, *queries)
 
 
@@ -114,7 +114,7 @@ def put_minutes_ago(stage: Stage, minutes: int, errors: float, calls: float) -> 
     stage.put("Calls", calls, at=at)
 
 
-def test_alarm_on_an_expression_goes_off_and_says_of_what(stage: Stage) -> None:
+def test_alarm_on_an_expression_has_its_metrics_in_the_event(stage: Stage) -> None:
     stage.alarm("rate", Metrics=RATE, Threshold=20.0)
     put_minutes_ago(stage, 1, 1, 10)
     stage.evaluate()
@@ -123,13 +123,13 @@ def test_alarm_on_an_expression_goes_off_and_says_of_what(stage: Stage) -> None:
     put_minutes_ago(stage, 1, 9, 10)
     stage.evaluate()
     assert stage.state("rate") == "ALARM"
-    told = {m["id"]: m for m in stage.emitted[-1]["configuration"]["metrics"]}
-    assert told["rate"]["expression"] == "100 * errors / calls"
-    assert told["calls"]["metricStat"]["metric"]["name"] == "Calls"
+    message = {m["id"]: m for m in stage.emitted[-1]["configuration"]["metrics"]}
+    assert message["rate"]["expression"] == "100 * errors / calls"
+    assert message["calls"]["metricStat"]["metric"]["name"] == "Calls"
     assert "[50.0" in stage.described("rate")["StateReason"]
 
 
-def test_sum_in_an_expression_is_judged_when_its_minute_is_over(stage: Stage) -> None:
+def test_sum_in_an_expression_is_evaluated_after_its_minute(stage: Stage) -> None:
     metrics = [query("m", "Errors", ReturnData=False), expression("e", "FILL(m, 0)")]
     stage.alarm("few", Metrics=metrics, Threshold=1.0, ComparisonOperator="LessThanThreshold")
     put_minutes_ago(stage, 1, 5, 5)
@@ -139,7 +139,7 @@ def test_sum_in_an_expression_is_judged_when_its_minute_is_over(stage: Stage) ->
     assert stage.state("few") == "OK"
 
 
-def test_m_of_n_and_missing_data_hold_for_expressions(stage: Stage) -> None:
+def test_expressions_support_m_of_n_and_missing_data(stage: Stage) -> None:
     stage.alarm(
         "rate", Metrics=RATE, Threshold=20.0, EvaluationPeriods=3, DatapointsToAlarm=2,
         TreatMissingData="notBreaching",
@@ -153,10 +153,10 @@ def test_m_of_n_and_missing_data_hold_for_expressions(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"Metrics": [query("m1", "Errors"), query("m2", "Calls")]}, "exactly one of Metrics"),
-        ({"Metrics": [query("m1", "Errors")], "Period": 60}, "cannot be given with Period"),
+        ({"Metrics": [query("m1", "Errors")], "Period": 60}, "cannot be combined with Period"),
         ({"Metrics": [query("m1", "E", ReturnData=False), expression("e", "[m1, m1]")]},
          "exactly one time series"),
         ({"Metrics": [query("m1", "E", ReturnData=False), expression("e", "AVG(m1)")]},
@@ -166,10 +166,10 @@ def test_m_of_n_and_missing_data_hold_for_expressions(stage: Stage) -> None:
         ({"EvaluationWindow": {"Type": "x"}}, "EvaluationWindow"),
     ],
 )  # fmt: skip
-def test_alarms_that_could_not_be_evaluated_are_refused(
-    stage: Stage, changes: dict[str, Any], told: str
+def test_alarms_that_cannot_be_evaluated_are_refused(
+    stage: Stage, changes: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(Exception, match=told):
+    with pytest.raises(Exception, match=message):
         stage.alarm("a", **changes)
 
 
@@ -187,8 +187,8 @@ def test_alarm_on_a_percentile_waits_for_enough_values(stage: Stage) -> None:
     assert stage.state("slow") == "ALARM"
 
 
-def test_alarms_for_a_metric_are_those_on_it_alone(stage: Stage) -> None:
+def test_alarms_for_a_metric_exclude_alarms_on_expressions(stage: Stage) -> None:
     stage.alarm("plain", Statistic="Sum")
     stage.alarm("rate", Metrics=RATE, Threshold=20.0)
-    found = stage.client.describe_alarms_for_metric(Namespace="app", MetricName="Errors")
-    assert [a["AlarmName"] for a in found["MetricAlarms"]] == ["plain"]
+    alarms = stage.client.describe_alarms_for_metric(Namespace="app", MetricName="Errors")
+    assert [a["AlarmName"] for a in alarms["MetricAlarms"]] == ["plain"]

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from roles import USER
 
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, Service, operation
 from sageloop.local_cloud.events.service import EventsService
 
-USER = "arn:aws:iam::123456789012:role/tester"
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:f"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from roles import ACCOUNT, SCHEDULER, USER, delete_role, make_role, trust
 
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.core.errors import AwsError
@@ -16,7 +17,6 @@ from sageloop.local_cloud.core.service import Call, Service, operation
 from sageloop.local_cloud.events.scheduler import SchedulerService
 from sageloop.local_cloud.events.service import EventsService
 
-USER = "arn:aws:iam::123456789012:role/tester"
 ROLE = "arn:aws:iam::123456789012:role/scheduler-role"
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:f"
 
@@ -45,17 +45,10 @@ def cloud() -> Iterator[Cloud]:
     made.add([EventsService(made), SchedulerService(made), FakeLambda(made)])
     made.start()
     iam = made.client("iam", principal=USER)
-    trust = {
-        "Version": "2012-10-17",
-        "Statement": [{
-            "Effect": "Allow", "Principal": {"Service": "scheduler.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-            "Condition": {"StringEquals": {"aws:SourceAccount": "123456789012"}},
-        }],
-    }  # fmt: skip
-    iam.create_role(RoleName="scheduler-role", AssumeRolePolicyDocument=json.dumps(trust))
+    trusted = trust(SCHEDULER, StringEquals={"aws:SourceAccount": ACCOUNT})
+    make_role(iam, "scheduler-role", trusted, "lambda:InvokeFunction", "sqs:SendMessage")
     yield made
-    iam.delete_role(RoleName="scheduler-role")
+    delete_role(iam, "scheduler-role")
     made.stop()
 
 

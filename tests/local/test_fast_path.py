@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 from hosting_stage import IMAGE, ROLE
+from roles import USER
 
 from sageloop.local_cloud import images
 from sageloop.local_cloud.access.signing import signed_headers
@@ -27,7 +28,7 @@ def server() -> Iterator[LocalCloudServer]:
     images.register(IMAGE, serving=program)
     made = LocalCloudServer(CloudConfig())
     made.start()
-    sagemaker = made.cloud.client("sagemaker", principal="tester")
+    sagemaker = made.cloud.client("sagemaker", principal=USER)
     sagemaker.create_model(ModelName="m", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": IMAGE})
     sagemaker.create_endpoint_config(
         EndpointConfigName="c",
@@ -207,7 +208,7 @@ def test_changed_request_is_refused_on_the_fast_path(
 @pytest.mark.parametrize(
     "header", ["Origin: http://evil.example", "Referer: http://localhost:1/", "Host: evil.example"]
 )
-def test_request_of_a_page_is_refused_on_the_fast_path(line: Line, header: str) -> None:
+def test_request_of_a_web_page_is_refused_on_the_fast_path(line: Line, header: str) -> None:
     whole = line.whole(b"hello")
     name = header.split(":", maxsplit=1)[0].encode()
     kept = [part for part in whole.split(b"\r\n") if not part.startswith(name + b":")]

@@ -1,4 +1,4 @@
-"""Requests whose bodies come in HTTP's chunked transfer coding, over connections that are kept."""
+"""Requests with bodies in HTTP's chunked transfer coding, over persistent connections."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def connection(cloud: Cloud) -> Iterator[http.client.HTTPConnection]:
 
 
 def send_on(connection: http.client.HTTPConnection, sent: Sent, raw: bytes | None = None) -> Answer:
-    """Send a request with its body in HTTP's chunks, or with bytes in the place of those."""
+    """Send a request with its body in HTTP's chunks, or with raw bytes in their place."""
     connection.putrequest(sent.method, sent.path, skip_host=True, skip_accept_encoding=True)
     headers = {"Host": f"127.0.0.1:{connection.port}", "Transfer-Encoding": "chunked"}
     for name, value in (headers | dict(sent.headers)).items():
@@ -42,12 +42,12 @@ def send_on(connection: http.client.HTTPConnection, sent: Sent, raw: bytes | Non
         raw = b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in pieces) + b"0\r\n\r\n"
     connection.endheaders(raw)
     answer = connection.getresponse()
-    found = {name.lower(): value for name, value in answer.getheaders()}
-    return Answer(answer.status, found, answer.read())
+    headers_received = {name.lower(): value for name, value in answer.getheaders()}
+    return Answer(answer.status, headers_received, answer.read())
 
 
 def aws_chunked(cloud: Cloud, key: str, body: bytes, after: bytes = b"") -> Sent:
-    """A PutObject as AWS's SDKs send streams: S3's own chunks, and the checksum after them."""
+    """A PutObject in the format of streams of AWS's SDKs: S3's chunks, then the checksum."""
     checksum = base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()
     encoded = b"%x\r\n%s\r\n0\r\n" % (len(body), body)
     encoded += f"{TRAILER}:{checksum}\r\n\r\n".encode()
@@ -63,7 +63,7 @@ def stored(cloud: Cloud, key: str) -> bytes:
 
 
 @pytest.mark.feature("access: S3 verifies what is uploaded, in every way that clients have")
-def test_s3_stores_chunks_within_chunks_and_the_connection_goes_on(
+def test_s3_stores_nested_chunks_and_keeps_the_connection(
     cloud: Cloud, connection: http.client.HTTPConnection
 ) -> None:
     for key in ("one", "two"):
@@ -73,7 +73,7 @@ def test_s3_stores_chunks_within_chunks_and_the_connection_goes_on(
     assert (stored(cloud, "one"), stored(cloud, "two")) == (b"one" * 9, b"two" * 9)
 
 
-def test_data_after_the_trailer_is_refused_and_not_taken_for_a_request(
+def test_data_after_the_trailer_is_refused(
     cloud: Cloud, connection: http.client.HTTPConnection
 ) -> None:
     smuggled = b"GET /smuggled HTTP/1.1\r\n\r\n"
@@ -86,7 +86,7 @@ def test_data_after_the_trailer_is_refused_and_not_taken_for_a_request(
     assert "/smuggled" not in paths
 
 
-def test_other_services_take_chunks(cloud: Cloud, connection: http.client.HTTPConnection) -> None:
+def test_other_services_accept_chunks(cloud: Cloud, connection: http.client.HTTPConnection) -> None:
     answer = send_on(connection, request_of(cloud, "sts"))
 
     assert answer.status == 200, answer.text

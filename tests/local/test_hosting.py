@@ -7,6 +7,7 @@ import threading
 
 import pytest
 from hosting_stage import CAPTURE, IMAGE, ROLE, Stage, open_stage, opened, refusal, stage
+from roles import USER
 
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 
@@ -41,7 +42,7 @@ def test_instance_output_is_written_to_its_log_stream(stage: Stage) -> None:
     stage.endpoint()
     assert stage.cloud.settle(180) == []
 
-    logs = stage.cloud.client("logs", principal="tester")
+    logs = stage.cloud.client("logs", principal=USER)
     group = f"/aws/sagemaker/Endpoints/{stage.name}"
     stream = logs.describe_log_streams(logGroupName=group)["logStreams"][0]["logStreamName"]
     assert stream.startswith("AllTraffic/i-")

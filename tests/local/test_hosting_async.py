@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from async_stage import AsyncStage, opened, stage  # noqa: F401 - fixtures are found by name
 from hosting_stage import refusal
+from roles import USER
 
 from sageloop.local_cloud.sagemaker.hosting.asynchronous.settings import DEFAULT_CONCURRENCY
 
@@ -197,7 +198,7 @@ def test_model_failure_is_stored_and_notified_without_retry(
     assert stage.read(response["FailureLocation"]) == "the model failed"
     assert stage.stage.total(f"Invocation{status // 100}XXErrors") == 1
     assert stage.stage.total("InvocationFailures") == 1
-    logs = stage.cloud.client("logs", principal="tester")
+    logs = stage.cloud.client("logs", principal=USER)
     group = f"/aws/sagemaker/Endpoints/{stage.stage.name}"
     streams = [s["logStreamName"] for s in
                logs.describe_log_streams(logGroupName=group)["logStreams"]]  # fmt: skip

@@ -197,13 +197,13 @@ def test_template_creates_an_asynchronous_configuration(stage: AsyncStage) -> No
                "InitialInstanceCount": "1", "InitialVariantWeight": "1.0"}  # fmt: skip
     output = {"S3OutputPath": "s3://data/out", "S3FailurePath": "s3://data/failed",
               "NotificationConfig": {"SuccessTopic": stage.topics["success"]}}  # fmt: skip
-    given = {
+    template = {
         "OutputConfig": output, "ClientConfig": {"MaxConcurrentInvocationsPerInstance": "3"}
     }  # fmt: skip
 
     made = Bench(stage.cloud).create(
         "AWS::SageMaker::EndpointConfig",
-        {"ProductionVariants": [variant], "AsyncInferenceConfig": given},
+        {"ProductionVariants": [variant], "AsyncInferenceConfig": template},
     )
 
     described = stage.stage.sagemaker.describe_endpoint_config(

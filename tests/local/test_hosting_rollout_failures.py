@@ -45,7 +45,7 @@ def kill_old(stage: Stage) -> None:
         os.kill(child.pid, signal.SIGKILL)
     for instance, child in killed:
         child.wait(180)
-        instance._mark_dead(child)  # else a rollback may begin before the watcher has woken
+        instance._mark_dead(child)  # the watcher may notice it after the rollback has begun
     variant = stage.hosting._lifecycle.live(stage.name).fleet.variants["AllTraffic"]
     variant.await_instance(20)
 

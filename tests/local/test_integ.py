@@ -1,4 +1,4 @@
-"""`make integ` asks before it touches anything; rehearsed against a local cloud."""
+"""`make integ` requires confirmation before it changes anything; against a local cloud."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def cloud() -> Iterator[LocalCloud]:
 
 
 @pytest.fixture
-def seen(cloud: LocalCloud) -> int:
-    """Number of the last call before the test."""
+def last_call(cloud: LocalCloud) -> int:
+    """The number of the last call before the test."""
     return max((call["number"] for call in cloud.calls()), default=0)
 
 
@@ -58,7 +58,7 @@ def integ(
 
 
 def _without_terminal(arguments: Sequence[str], shell: Mapping[str, str]) -> Ended:
-    # In this process: a new one imports CDK for three seconds.
+    # In this process: a new one takes three seconds to import CDK.
     printed = io.StringIO()
     with (
         patch.dict(os.environ, shell, clear=True), Path(os.devnull).open() as nothing,
@@ -87,25 +87,25 @@ def actions(cloud: LocalCloud, after: int) -> set[str]:
     return {call["action"] for call in cloud.calls(after=after)}
 
 
-def test_without_a_terminal_it_refuses_and_asks_nobody(cloud: LocalCloud, seen: int) -> None:
+def test_command_without_terminal_is_refused(cloud: LocalCloud, last_call: int) -> None:
     ended = integ(cloud, "--rehearse")
 
     assert ended.returncode == 2
     assert "SAGELOOP_INTEG=<account id>" in ended.stdout
-    assert actions(cloud, seen) == set()
+    assert actions(cloud, last_call) == set()
 
 
-def test_another_account_than_the_one_named_is_refused(cloud: LocalCloud, seen: int) -> None:
+def test_other_account_id_is_refused(cloud: LocalCloud, last_call: int) -> None:
     ended = integ(cloud, "--rehearse", SAGELOOP_INTEG="000000000000")
 
     assert ended.returncode == 2
-    assert "'000000000000' is not the account 123456789012\nNothing was touched." in ended.stdout
-    assert actions(cloud, seen) == {"sts:GetCallerIdentity"}
+    assert "'000000000000' is not the account 123456789012\nNothing was changed." in ended.stdout
+    assert actions(cloud, last_call) == {"sts:GetCallerIdentity"}
 
 
 @pytest.mark.slow
-def test_other_input_is_refused_after_account_region_stacks_and_prices_are_shown(
-    cloud: LocalCloud, seen: int
+def test_invalid_confirmation_is_refused_after_the_costs_are_shown(
+    cloud: LocalCloud, last_call: int
 ) -> None:
     ended = integ(cloud, "--rehearse", typed="yes")
 
@@ -113,22 +113,22 @@ def test_other_input_is_refused_after_account_region_stacks_and_prices_are_shown
         assert shown in ended.stdout
     assert ended.returncode == 2
     assert "'yes' is not the account" in ended.stdout
-    assert actions(cloud, seen) == {"sts:GetCallerIdentity"}
+    assert actions(cloud, last_call) == {"sts:GetCallerIdentity"}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["typed", "SAGELOOP_INTEG"])
-def test_the_right_number_leads_on_to_checks_that_only_read(
-    cloud: LocalCloud, seen: int, way: str
+def test_correct_account_id_starts_read_only_checks(
+    cloud: LocalCloud, last_call: int, way: str
 ) -> None:
     ended = integ(cloud, "--rehearse", **{way: "123456789012"})
 
-    assert ended.returncode == 2  # this cloud was never bootstrapped
-    assert "cdk bootstrap aws://123456789012/us-east-1\nNothing was touched." in ended.stdout
-    assert actions(cloud, seen) == READING
+    assert ended.returncode == 2  # this cloud is not bootstrapped
+    assert "cdk bootstrap aws://123456789012/us-east-1\nNothing was changed." in ended.stdout
+    assert actions(cloud, last_call) == READING
 
 
-def test_stacks_that_are_there_already_are_left_alone(cloud: LocalCloud) -> None:
+def test_existing_stacks_are_not_changed(cloud: LocalCloud) -> None:
     client = cloud.client("cloudformation")
     topic = '{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}'
     client.create_stack(StackName="sageloop-dev-Data", TemplateBody=topic)
@@ -137,13 +137,13 @@ def test_stacks_that_are_there_already_are_left_alone(cloud: LocalCloud) -> None
     ended = integ(cloud, "--rehearse", SAGELOOP_INTEG="123456789012")
 
     assert ended.returncode == 2
-    assert "sageloop-dev-Data: there already" in ended.stdout
+    assert "sageloop-dev-Data: already deployed" in ended.stdout
     (stack,) = client.describe_stacks(StackName="sageloop-dev-Data")["Stacks"]
     assert stack["StackStatus"] == "CREATE_COMPLETE"
 
 
-def test_own_account_is_named_with_its_profile_and_the_endpoints_that_it_sets(
-    cloud: LocalCloud, seen: int, tmp_path: Path
+def test_account_is_shown_with_profile_and_endpoints(
+    cloud: LocalCloud, last_call: int, tmp_path: Path
 ) -> None:
     config, credentials = tmp_path / "config", tmp_path / "credentials"
     config.write_text(
@@ -163,19 +163,19 @@ def test_own_account_is_named_with_its_profile_and_the_endpoints_that_it_sets(
     assert ended.returncode == 2
     for shown in ("123456789012", "eu-west-1", "profile  played", f"sts at {cloud.endpoint_url}"):
         assert shown in ended.stdout
-    assert "Nothing was touched" in ended.stdout
-    assert actions(cloud, seen) == {"sts:GetCallerIdentity"}
+    assert "Nothing was changed" in ended.stdout
+    assert actions(cloud, last_call) == {"sts:GetCallerIdentity"}
 
 
-def test_unless_rehearsed_an_endpoint_of_ones_own_is_refused(cloud: LocalCloud, seen: int) -> None:
+def test_endpoint_variable_is_refused_without_rehearse(cloud: LocalCloud, last_call: int) -> None:
     ended = integ(cloud, SAGELOOP_INTEG="123456789012")
 
     assert ended.returncode == 2
-    assert "AWS_ENDPOINT_URL is set, so this would not reach AWS" in ended.stdout
-    assert actions(cloud, seen) == set()
+    assert "AWS_ENDPOINT_URL is set, so requests would not reach AWS" in ended.stdout
+    assert actions(cloud, last_call) == set()
 
 
-def test_a_rehearsal_elsewhere_than_on_this_machine_is_refused(cloud: LocalCloud) -> None:
+def test_rehearsal_against_another_machine_is_refused(cloud: LocalCloud) -> None:
     ended = integ(cloud, "--rehearse", SAGELOOP_INTEG="1", AWS_ENDPOINT_URL="https://example.org")
 
     assert ended.returncode == 2
@@ -183,11 +183,11 @@ def test_a_rehearsal_elsewhere_than_on_this_machine_is_refused(cloud: LocalCloud
 
 
 @pytest.mark.parametrize("settings", ["dev", "prod"])
-def test_every_settings_file_says_what_it_costs(settings: str) -> None:
+def test_every_settings_file_has_its_costs(settings: str) -> None:
     assert len(costs(settings)) >= 4
 
 
-def test_it_knows_the_stacks_of_the_app() -> None:
+def test_stack_names_are_those_of_the_app() -> None:
     parts = re.findall(r'f"\{name\}-(\w+)"', (ROOT / "app.py").read_text())
 
     assert stack_names(load_settings("dev")) == [f"sageloop-dev-{part}" for part in parts]

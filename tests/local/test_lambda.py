@@ -21,6 +21,7 @@ from lambda_stage import (  # noqa: F401 - fixtures are found by name
     package,
     shared_cloud,
 )
+from roles import USER
 
 from sageloop.local_cloud.core.cloud import Cloud
 
@@ -85,7 +86,7 @@ def test_create_refuses_invalid_values(
 
 
 def test_code_is_read_from_s3(cloud: Cloud, client: Any, create: Create) -> None:
-    s3 = cloud.client("s3", principal="tester")
+    s3 = cloud.client("s3", principal=USER)
     s3.create_bucket(Bucket="assets")
     s3.put_object(Bucket="assets", Key="code.zip", Body=package({"index.py": ECHO}))
     name = create("", Code={"S3Bucket": "assets", "S3Key": "code.zip"})

@@ -12,15 +12,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from cheroot.wsgi import Server
+from roles import DESTINATIONS, USER, function_role
 
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.functions.service import LambdaService
 
-TRUST = json.dumps(
-    {"Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"},
-                    "Action": "sts:AssumeRole"}]}
-)  # fmt: skip
 RULE = "arn:aws:events:us-east-1:123456789012:rule/nightly"
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:"
 # Writes each event to SQS, then does what the event requests.
@@ -46,9 +43,8 @@ def shared_cloud() -> Iterator[Cloud]:
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
     cloud.start()
-    cloud.client("iam", principal="tester").create_role(
-        RoleName="async-runner", AssumeRolePolicyDocument=TRUST
-    )
+    iam = cloud.client("iam", principal=USER)
+    function_role(iam, "async-runner", "sqs:GetQueueUrl", *DESTINATIONS)
     yield cloud
     cloud.stop()
     server.stop()
@@ -57,12 +53,12 @@ def shared_cloud() -> Iterator[Cloud]:
 
 @pytest.fixture
 def client(shared_cloud: Cloud) -> Any:
-    return shared_cloud.client("lambda", principal="tester")
+    return shared_cloud.client("lambda", principal=USER)
 
 
 @pytest.fixture
 def cloud(shared_cloud: Cloud, client: Any) -> Iterator[Cloud]:
-    sqs = shared_cloud.client("sqs", principal="tester")
+    sqs = shared_cloud.client("sqs", principal=USER)
     queues = [sqs.create_queue(QueueName=n)["QueueUrl"] for n in ("received", "dead", "records")]
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -80,7 +76,7 @@ def cloud(shared_cloud: Cloud, client: Any) -> Iterator[Cloud]:
 
 
 def messages(cloud: Cloud, queue: str) -> list[dict[str, Any]]:
-    sqs = cloud.client("sqs", principal="tester")
+    sqs = cloud.client("sqs", principal=USER)
     url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
     actual = sqs.receive_message(
         QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=0

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from mapping_stage import AS_ROLE, FUNCTION, SQS, Stage, shared_cloud, stage
+from roles import USER
 
 __all__ = ["shared_cloud", "stage"]
 
@@ -69,7 +70,7 @@ def test_failure_record_invokes_another_function(worker: Stage) -> None:
 
 
 def listen(stage: Stage, pattern: dict[str, Any]) -> None:
-    events = stage.cloud.client("events", principal="tester")
+    events = stage.cloud.client("events", principal=USER)
     statement = {
         "Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"},
         "Action": "sqs:SendMessage", "Resource": "*",
@@ -95,7 +96,7 @@ def test_bus_receives_an_event_of_lambda(worker: Stage) -> None:
 
 
 def test_topic_receives_the_record(worker: Stage) -> None:
-    sns = worker.cloud.client("sns", principal="tester")
+    sns = worker.cloud.client("sns", principal=USER)
     topic = sns.create_topic(Name="results")["TopicArn"]
     configure(worker, OnSuccess=topic)
     invoke(worker, {"n": 1})
@@ -105,7 +106,7 @@ def test_topic_receives_the_record(worker: Stage) -> None:
 
 
 def test_bucket_stores_failure_records(worker: Stage) -> None:
-    s3 = worker.cloud.client("s3", principal="tester")
+    s3 = worker.cloud.client("s3", principal=USER)
     s3.create_bucket(Bucket="failures-of-functions")
     configure(worker, OnFailure="arn:aws:s3:::failures-of-functions", MaximumRetryAttempts=0)
     invoke(worker, {"fail": "x"})

@@ -22,6 +22,7 @@ from lambda_stage import (  # noqa: F401 - fixtures are found by name
     package,
     shared_cloud,
 )
+from roles import USER
 from werkzeug.test import EnvironBuilder
 
 from sageloop.local_cloud.access.signing import signed_headers
@@ -138,7 +139,7 @@ def test_code_can_be_downloaded(client: Any, create: Create) -> None:
 def test_functions_are_listed_in_pages(client: Any, create: Create) -> None:
     names = {create(ECHO) for _ in range(3)}
     name_lists = client.get_paginator("list_functions").paginate(PaginationConfig={"PageSize": 2})
-    assert {f["FunctionName"] for page in name_lists for f in page["Functions"]} == names
+    assert {f["FunctionName"] for listed in name_lists for f in listed["Functions"]} == names
 
 
 def test_process_killed_by_a_fault_is_an_exit_error(
@@ -155,7 +156,7 @@ def test_metrics_are_published(cloud: Cloud, client: Any, create: Create) -> Non
     name = create(RAISE)
     invoke(client, name)
     now = cloud.clock.time()
-    actual = cloud.client("cloudwatch", principal="tester").get_metric_statistics(
+    actual = cloud.client("cloudwatch", principal=USER).get_metric_statistics(
         Namespace="AWS/Lambda", MetricName="Errors", Statistics=["Sum"], Period=60,
         Dimensions=[{"Name": "FunctionName", "Value": name}],
         StartTime=now - 120, EndTime=now + 120,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from roles import USER
+
 from sageloop.local_cloud.core import moto_iam
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 
@@ -11,8 +13,8 @@ LAMBDA_BASICS = "service-role/AWSLambdaBasicExecutionRole"
 def test_managed_policies_belong_to_the_clouds_partition() -> None:
     cloud = Cloud(CloudConfig())
     try:
-        iam = cloud.client("iam", principal="tester")
-        cloud.client("s3", principal="tester").list_buckets()
+        iam = cloud.client("iam", principal=USER)
+        cloud.client("s3", principal=USER).list_buckets()
 
         actual = iam.get_policy(PolicyArn=f"arn:aws:iam::aws:policy/{LAMBDA_BASICS}")["Policy"]
         assert actual["PolicyName"] == "AWSLambdaBasicExecutionRole"
@@ -29,7 +31,7 @@ def test_managed_policies_belong_to_the_clouds_partition() -> None:
 def test_first_cloud_in_a_partition_loads_its_managed_policies() -> None:
     cloud = Cloud(CloudConfig(region="cn-north-1"))
     try:
-        iam = cloud.client("iam", principal="tester")
+        iam = cloud.client("iam", principal=USER)
         arn = f"arn:aws-cn:iam::aws:policy/{LAMBDA_BASICS}"
         assert iam.get_policy(PolicyArn=arn)["Policy"]["Arn"] == arn
     finally:

@@ -1,9 +1,9 @@
 """Decisions compared with moto's, for allows and denials by action and resource.
 
-Moto evaluates identity-based policies without NotResource, variables and ``?``; it takes dots in a
-pattern for any character, compares actions with case, and lets the first statement that denies end
-the policy. Conditions it knows in part. So the policies here have none of these, and each decision
-must be the same.
+Moto evaluates identity-based policies without NotResource, variables and ``?``; it treats dots in a
+pattern as wildcards, compares actions case-sensitively, and stops at the first statement that
+denies. It supports conditions in part. So the policies have none of these, and each decision must
+be equal.
 """
 
 from __future__ import annotations

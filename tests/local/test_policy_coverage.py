@@ -24,10 +24,10 @@ from sageloop.local_cloud.services import own_services
 
 ACCOUNT = "111122223333"
 SESSION = botocore.session.Session()
-# Services that the front knows by another name than botocore, and moto by another module.
+# Services whose name in the front end differs from botocore's, and whose moto module differs.
 MODELS = {"elasticfilesystem": "efs", "tagging": "resourcegroupstaggingapi"}
 MODULES = {"resource-groups": "resourcegroups"}
-# S3's model has them, moto's server does not: they are answered as other operations or not at all.
+# Operations of S3's model that moto's server does not have.
 NOT_SERVED = {"s3": {
     "CreateBucketMetadataConfiguration", "CreateSession", "DeleteBucketMetadataConfiguration",
     "DeleteObjectAnnotation", "GetBucketAbac", "GetBucketMetadataConfiguration",
@@ -128,12 +128,12 @@ def test_every_operation_that_is_served_is_in_a_table_or_listed_as_missing(
     assert unmapped == {model: set(names) for model, names in MISSING.items()}
 
 
-# What AWS does and the Service Authorization Reference does not say: see the tables' comments.
+# Permissions that AWS requires and its reference does not list: see the tables' comments.
 BEYOND_THE_REFERENCE = {
     "logs:DescribeLogGroups", "sts:GetFederationToken", "sts:TagSession",
     "sagemaker:DeleteTrainingJob", "sagemaker:DeleteProcessingJob",
     "s3express:ListAllMyDirectoryBuckets",
-    # Kinds of resources that the reference does not list for the action.
+    # Resource types that the reference does not list for the action.
     "sagemaker:AddTags",
 }  # fmt: skip
 

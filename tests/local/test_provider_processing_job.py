@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +10,7 @@ from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.services import own_services
 from tests.local.job_stage import SKLEARN
 from tests.local.provider_bench import Bench, Made
-from tests.local.training_stage import TRUST
+from tests.local.roles import JOB, SAGEMAKER, role_properties
 
 KIND = "AWS::SageMaker::ProcessingJob"
 
@@ -26,7 +25,7 @@ def bench() -> Iterator[Bench]:
 
 
 def job(bench: Bench, program: str) -> Made:
-    role = bench.create("AWS::IAM::Role", {"AssumeRolePolicyDocument": json.dumps(TRUST)})
+    role = bench.create("AWS::IAM::Role", role_properties(SAGEMAKER, *JOB))
     return bench.create(
         KIND,
         {

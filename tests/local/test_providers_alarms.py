@@ -11,9 +11,7 @@ from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.services import own_services
 from tests.local.provider_bench import Bench
-
-TRUST = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"},
-                        "Action": "sts:AssumeRole"}]}  # fmt: skip
+from tests.local.roles import FUNCTION, LAMBDA, QUEUE_READER, role_properties
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +100,7 @@ def test_anomaly_detector_is_created_updated_and_deleted(bench: Bench) -> None:
 
 
 def test_mapping_is_created_updated_and_deleted(bench: Bench) -> None:
-    role = bench.create("AWS::IAM::Role", {"AssumeRolePolicyDocument": TRUST})["Arn"]
+    role = bench.create("AWS::IAM::Role", role_properties(LAMBDA, *FUNCTION, *QUEUE_READER))["Arn"]
     function = bench.create(
         "AWS::Lambda::Function",
         {"Code": {"ZipFile": "def handler(event, context):\n    return 1\n"},

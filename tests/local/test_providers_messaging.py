@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.core.errors import AwsError
 from tests.local.provider_bench import Bench
+from tests.local.roles import key_policy
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +127,8 @@ def test_topic_policy_is_set_and_reset(bench: Bench, kind: str) -> None:
 
 def test_log_group_has_retention_and_key(bench: Bench) -> None:
     logs = bench.client("logs")
-    key = bench.create("AWS::KMS::Key", {})
+    policy = key_policy("logs.us-east-1.amazonaws.com")
+    key = bench.create("AWS::KMS::Key", {"KeyPolicy": policy})
     made = bench.create(
         "AWS::Logs::LogGroup",
         {"LogGroupName": "/g", "RetentionInDays": "30", "KmsKeyId": key["Arn"],

@@ -12,19 +12,7 @@ from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.services import own_services
 from tests.local.provider_bench import Bench, Made
-
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {
-                "Service": [f"{s}.amazonaws.com" for s in ("lambda", "sagemaker", "scheduler")]
-            },
-            "Action": "sts:AssumeRole",
-        }
-    ],
-}
+from tests.local.roles import FUNCTION, HOSTING, LAMBDA, SAGEMAKER, SCHEDULER, role_properties
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +26,9 @@ def bench() -> Iterator[Bench]:
 
 @pytest.fixture(scope="module")
 def role(bench: Bench) -> str:
-    arn: str = bench.create("AWS::IAM::Role", {"AssumeRolePolicyDocument": TRUST})["Arn"]
+    arn: str = bench.create(
+        "AWS::IAM::Role", role_properties((LAMBDA, SAGEMAKER, SCHEDULER), *FUNCTION, *HOSTING)
+    )["Arn"]
     return arn
 
 

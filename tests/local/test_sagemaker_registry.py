@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from roles import USER
 
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.core.service import Service
@@ -43,13 +44,12 @@ def world() -> Iterator[SimpleNamespace]:
     events, service = Events(cloud), SageMakerService(cloud)
     cloud.add([service, events])
     cloud.start()
-    user = "arn:aws:iam::123456789012:role/user"
-    s3 = cloud.client("s3", principal=user)
+    s3 = cloud.client("s3", principal=USER)
     s3.create_bucket(Bucket="registry-tests")
     s3.put_object(Bucket="registry-tests", Key="model.tar.gz", Body=b"")
     yield SimpleNamespace(
         cloud=cloud, events=events, service=service, sagemaker=cloud.client(
-            "sagemaker", principal=user
+            "sagemaker", principal=USER
         )
     )  # fmt: skip
     s3.delete_object(Bucket="registry-tests", Key="model.tar.gz")

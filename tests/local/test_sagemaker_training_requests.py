@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from roles import job_role
 from training_stage import (  # noqa: F401 - fixtures are found by name
     BUCKET,
     aws,
@@ -162,9 +163,7 @@ def test_disabled_features_are_accepted(aws: SimpleNamespace, program: Any) -> N
 @pytest.mark.feature("training: faults injected from another process")
 def test_faults_are_injected_through_the_client(tmp_path: Path) -> None:
     with LocalCloud.start() as cloud:
-        cloud.client("iam").create_role(
-            RoleName="training-tests", AssumeRolePolicyDocument=_trust()
-        )
+        job_role(cloud.client("iam"), "training-tests")
         cloud.client("s3").create_bucket(Bucket=BUCKET)
         cloud.mount_file_system("fs-0123abcd", tmp_path)
         cloud.refuse_quota("ml.p3.*")
@@ -187,11 +186,3 @@ def test_faults_are_injected_through_the_client(tmp_path: Path) -> None:
             cloud.fault("weather", "*")
         with pytest.raises(LocalCloudError, match="when_logged"):
             cloud.interrupt_spot("*", when_logged="(")
-
-
-def _trust() -> str:
-    import json
-
-    from training_stage import TRUST
-
-    return json.dumps(TRUST)

@@ -170,10 +170,10 @@ def test_reached_target_completes_the_job(aws: SimpleNamespace, bowl: str) -> No
 
 @pytest.mark.feature("tuning: completion criteria")
 def test_missing_improvement_completes_the_job(aws: SimpleNamespace, program: Any) -> None:
-    patience = {"BestObjectiveNotImproving": {"MaxNumberOfTrainingJobsNotImproving": 3}}
-    settings = config(jobs=None, TuningJobCompletionCriteria=patience)
+    criteria = {"BestObjectiveNotImproving": {"MaxNumberOfTrainingJobsNotImproving": 3}}
+    settings = config(jobs=None, TuningJobCompletionCriteria=criteria)
 
-    job = tune(aws, tuning("patience", program(BASE + "report(5)"), settings))
+    job = tune(aws, tuning("no-improvement", program(BASE + "report(5)"), settings))
 
     assert job["TrainingJobStatusCounters"]["Completed"] == 4
     details = job["TuningJobCompletionDetails"]

@@ -1,4 +1,4 @@
-"""The code that registers scaled variants, against endpoints that really change their type."""
+"""The function that registers scaled variants, against endpoints that change their type."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MORNING = {"ScheduledActionName": "Schedule0", "Schedule": "cron(0 7 * * ? *)",
 
 
 class Watched:
-    """A client that asks first whether the function's policy allows the call."""
+    """A client that first checks whether the function's policy allows the call."""
 
     def __init__(self, service: str, client: Any, used: set[str]) -> None:
         self._service, self._client, self._used = service, client, used
@@ -50,7 +50,7 @@ class Deployed:
         self.clients = Clients(
             lambda s: Watched(s, scaled.cloud.client(s, principal="scaler"), self.used)
         )
-        self.said = ""
+        self.document_of_stack = ""
         self.register("Create", self.document())
 
     def document(self, instance_type: str = "ml.m5.large", **changes: Any) -> str:
@@ -68,8 +68,8 @@ class Deployed:
     def nothing(self) -> str:
         return json.dumps({"endpoint_name": self.stage.name, "scaling": []})
 
-    def ask(self, kind: str, place: str, document: str) -> Outcome:
-        old = {} if kind == "Create" else {"Document": self.said}
+    def request_step(self, kind: str, place: str, document: str) -> Outcome:
+        old = {} if kind == "Create" else {"Document": self.document_of_stack}
         request = Request.of({
             "RequestType": kind, "ResourceProperties": {"Place": place, "Document": document},
             "OldResourceProperties": old,
@@ -77,21 +77,23 @@ class Deployed:
         return functions.scaling_actions(self.clients)[kind](request)
 
     def register(self, kind: str, document: str) -> Outcome:
-        outcome = self.ask(kind, "AfterEndpoint", document)
-        self.said = document
+        outcome = self.request_step(kind, "AfterEndpoint", document)
+        self.document_of_stack = document
         self.scaled.settle()
         return outcome
 
-    def make_way(self, document: str) -> None:
-        self.ask("Update", "BeforeEndpoint", document)
+    def deregister(self, document: str) -> None:
+        self.request_step("Update", "BeforeEndpoint", document)
 
     def register_missing(self, document: str) -> list[str]:
-        found = functions.scaled_variants(self.clients).register_missing(document)["registered"]
+        registered_names = functions.scaled_variants(self.clients).register_missing(document)[
+            "registered"
+        ]
         self.scaled.settle()
-        return list(found)
+        return list(registered_names)
 
     def update(self, instance_type: str) -> None:
-        """Let the endpoint have another type, keeping what scaling added."""
+        """Change the endpoint's instance type and keep the scaled capacity."""
         name = instance_type.replace(".", "-")
         variant = {"VariantName": "AllTraffic", "ModelName": "winter", "InitialInstanceCount": 1,
                    "InstanceType": instance_type}  # fmt: skip
@@ -105,12 +107,12 @@ class Deployed:
         self.scaled.settle()
 
     def actions(self) -> list[str]:
-        """What its alarm does."""
+        """The actions of its alarm."""
         (alarm,) = self.stage.cloudwatch.describe_alarms(AlarmNames=[self.alarm])["MetricAlarms"]
         return list(alarm["AlarmActions"])
 
     def registered(self) -> dict[str, Any]:
-        """Bounds, policies and actions of the variant; empty if it is not a target."""
+        """Limits, policies and actions of the variant; empty if it is not a target."""
         on, client = self.scaled.key, self.scaled.client
         service, resource = on["ServiceNamespace"], on["ResourceId"]
         targets = client.describe_scalable_targets(
@@ -118,9 +120,9 @@ class Deployed:
         )["ScalableTargets"]  # fmt: skip
         if not targets:
             return {}
-        asked = {"ServiceNamespace": service, "ResourceId": resource}
-        policies = client.describe_scaling_policies(**asked)["ScalingPolicies"]
-        actions = client.describe_scheduled_actions(**asked)["ScheduledActions"]
+        target = {"ServiceNamespace": service, "ResourceId": resource}
+        policies = client.describe_scaling_policies(**target)["ScalingPolicies"]
+        actions = client.describe_scheduled_actions(**target)["ScheduledActions"]
         return {
             "bounds": (targets[0]["MinCapacity"], targets[0]["MaxCapacity"]),
             "policies": sorted(each["PolicyName"] for each in policies),
@@ -137,14 +139,14 @@ def deployed(scaled: Scaled) -> Deployed:
 
 
 @pytest.mark.feature("scaling: another instance type in one deploy")
-def test_type_of_a_scaled_variant_changes_and_its_capacity_stays(deployed: Deployed) -> None:
+def test_instance_type_of_a_scaled_variant_changes_with_equal_capacity(deployed: Deployed) -> None:
     assert deployed.registered() == WHOLE
     deployed.scaled.resize(2)
     with pytest.raises(ClientError, match="must be deregistered as scalable targets"):
         deployed.update("ml.c5.xlarge")
     new = deployed.document("ml.c5.large")
 
-    deployed.make_way(new)
+    deployed.deregister(new)
     assert deployed.registered() == {}
     deployed.update("ml.c5.large")
     deployed.register("Update", new)
@@ -153,19 +155,19 @@ def test_type_of_a_scaled_variant_changes_and_its_capacity_stays(deployed: Deplo
     assert deployed.scaled.count == 2
 
 
-def test_making_way_leaves_unchanged_variants_alone(deployed: Deployed) -> None:
-    deployed.make_way(deployed.document(MaxCapacity=4))
+def test_deregistration_keeps_unchanged_variants(deployed: Deployed) -> None:
+    deployed.deregister(deployed.document(MaxCapacity=4))
 
     assert deployed.registered() == WHOLE
 
 
-def test_variant_that_is_scaled_no_more_makes_way(deployed: Deployed) -> None:
-    deployed.make_way(deployed.nothing())
+def test_variant_without_scaling_is_deregistered(deployed: Deployed) -> None:
+    deployed.deregister(deployed.nothing())
 
     assert deployed.registered() == {}
 
 
-def test_policies_and_schedules_that_go_are_deleted(deployed: Deployed) -> None:
+def test_removed_policies_and_schedules_are_deleted(deployed: Deployed) -> None:
     slim = deployed.document(Policies=[BY_REQUESTS], ScheduledActions=[], MaxCapacity=5)
 
     deployed.register("Update", slim)
@@ -175,16 +177,16 @@ def test_policies_and_schedules_that_go_are_deleted(deployed: Deployed) -> None:
     }  # fmt: skip
 
 
-def test_deleting_deregisters_and_again_changes_nothing(deployed: Deployed) -> None:
+def test_repeated_delete_has_no_effect(deployed: Deployed) -> None:
     for _ in range(2):
-        deployed.ask("Delete", "AfterEndpoint", deployed.said)
+        deployed.request_step("Delete", "AfterEndpoint", deployed.document_of_stack)
 
     assert deployed.registered() == {}
 
 
 @pytest.mark.feature("scaling: a failed deploy leaves scaling as it was")
-def test_what_a_failed_update_left_unregistered_comes_back(deployed: Deployed) -> None:
-    deployed.make_way(deployed.document("ml.c5.large"))  # and the endpoint keeps its type
+def test_targets_deregistered_by_a_failed_update_are_restored(deployed: Deployed) -> None:
+    deployed.deregister(deployed.document("ml.c5.large"))  # the endpoint keeps its type
 
     assert deployed.register_missing(deployed.document("ml.c5.large")) == []
     assert deployed.registered() == {}
@@ -194,20 +196,20 @@ def test_what_a_failed_update_left_unregistered_comes_back(deployed: Deployed) -
     assert deployed.register_missing(deployed.document()) == []
 
 
-def test_nothing_is_registered_where_there_is_no_endpoint(deployed: Deployed) -> None:
+def test_no_target_is_registered_without_an_endpoint(deployed: Deployed) -> None:
     deployed.stage.sagemaker.delete_endpoint(EndpointName=deployed.stage.name)
     deployed.stage.wait_until_stable()
 
     assert deployed.register_missing(deployed.document()) == []
 
 
-def test_alarms_run_the_step_policy_made_anew(deployed: Deployed) -> None:
+def test_alarms_run_the_recreated_step_policy(deployed: Deployed) -> None:
     before = deployed.register("Update", deployed.document()).data["Policy0x0"]
-    topic = "arn:aws:sns:us-east-1:123456789012:told"
+    topic = "arn:aws:sns:us-east-1:123456789012:alerts"
     deployed.scaled.alarm(
         before, AlarmName=deployed.alarm, AlarmActions=[topic, before], TreatMissingData="ignore"
     )
-    deployed.make_way(deployed.document("ml.c5.large"))
+    deployed.deregister(deployed.document("ml.c5.large"))
     assert deployed.actions() == [topic]
 
     deployed.register_missing(deployed.document())
@@ -224,10 +226,10 @@ def test_alarms_run_the_step_policy_made_anew(deployed: Deployed) -> None:
 
 @pytest.mark.feature("faults: killed while an instance type changes")
 @pytest.mark.parametrize("call", range(1, 9))
-def test_function_killed_at_any_call_is_asked_again(deployed: Deployed, call: int) -> None:
+def test_function_killed_at_any_call_completes_when_retried(deployed: Deployed, call: int) -> None:
     new = deployed.document("ml.c5.large")
-    _killed_at(deployed, call, lambda: deployed.make_way(new))
-    deployed.make_way(new)
+    _killed_at(deployed, call, lambda: deployed.deregister(new))
+    deployed.deregister(new)
     deployed.update("ml.c5.large")
     _killed_at(deployed, call, lambda: deployed.register("Update", new))
     deployed.register("Update", new)
@@ -240,7 +242,7 @@ def test_every_permission_is_used(deployed: Deployed) -> None:
     deployed.register("Update", deployed.document())
     policy = deployed.register("Update", deployed.document()).data["Policy0x0"]
     deployed.scaled.alarm(policy, AlarmName=deployed.alarm)
-    deployed.make_way(deployed.document("ml.c5.large"))
+    deployed.deregister(deployed.document("ml.c5.large"))
     deployed.register_missing(deployed.document())
 
     assert deployed.used == ALLOWED
@@ -248,11 +250,11 @@ def test_every_permission_is_used(deployed: Deployed) -> None:
 
 
 class _Killed(BaseException):
-    """The function's process died."""
+    """The function's process was killed."""
 
 
 def _killed_at(deployed: Deployed, call: int, act: Callable[[], object]) -> None:
-    """Let the function die after so many calls of AWS; it may need fewer."""
+    """Kill the function after a number of AWS calls; it may need fewer."""
     made = 0
     whole = deployed.clients
 

@@ -1,4 +1,4 @@
-"""Application Auto Scaling through boto3: what may be declared, and how it is kept."""
+"""The API of Application Auto Scaling through boto3."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from roles import USER
 
 from sageloop.local_cloud.cloudwatch.service import CloudWatchService
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
@@ -59,7 +60,7 @@ def client() -> Iterator[Any]:
     cloud = Cloud(CloudConfig())
     cloud.add([ApplicationAutoScalingService(cloud), Endpoints(cloud), CloudWatchService(cloud)])
     cloud.start()
-    yield cloud.client("application-autoscaling", principal="tester")
+    yield cloud.client("application-autoscaling", principal=USER)
     cloud.stop()
 
 
@@ -73,23 +74,27 @@ def refusal(error: pytest.ExceptionInfo[ClientError]) -> str:
     return str(error.value.response["Error"]["Code"])
 
 
-def test_target_is_kept(registered: Any) -> None:
-    (found,) = registered.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
-    assert (found["MinCapacity"], found["MaxCapacity"]) == (2, 5)
-    assert found["RoleARN"].endswith("AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint")
-    assert found["ScalableTargetARN"].startswith("arn:aws:application-autoscaling:us-east-1:")
+def test_target_is_described_as_registered(registered: Any) -> None:
+    (described,) = registered.describe_scalable_targets(ServiceNamespace="sagemaker")[
+        "ScalableTargets"
+    ]
+    assert (described["MinCapacity"], described["MaxCapacity"]) == (2, 5)
+    assert described["RoleARN"].endswith(
+        "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
+    )
+    assert described["ScalableTargetARN"].startswith("arn:aws:application-autoscaling:us-east-1:")
 
 
-def test_registering_again_changes_what_is_given(registered: Any) -> None:
+def test_second_registration_changes_specified_members(registered: Any) -> None:
     again = registered.register_scalable_target(
         **VARIANT, MaxCapacity=9, SuspendedState={"DynamicScalingInSuspended": True}
     )
-    (found,) = registered.describe_scalable_targets(
+    (described,) = registered.describe_scalable_targets(
         ServiceNamespace="sagemaker", ResourceIds=[VARIANT["ResourceId"]]
     )["ScalableTargets"]
-    assert (found["MinCapacity"], found["MaxCapacity"]) == (2, 9)
-    assert found["SuspendedState"]["DynamicScalingInSuspended"] is True
-    assert found["ScalableTargetARN"] == again["ScalableTargetARN"]
+    assert (described["MinCapacity"], described["MaxCapacity"]) == (2, 9)
+    assert described["SuspendedState"]["DynamicScalingInSuspended"] is True
+    assert described["ScalableTargetARN"] == again["ScalableTargetARN"]
 
 
 @pytest.mark.parametrize(
@@ -104,15 +109,15 @@ def test_target_without_its_variant_is_refused(client: Any, resource: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("members", "said"),
+    ("members", "message"),
     [
         ({"MinCapacity": 1}, "must both be specified"),
         ({"MinCapacity": 3, "MaxCapacity": 2}, "Maximum capacity cannot be less"),
         ({"MinCapacity": 0, "MaxCapacity": 2}, "Minimum capacity cannot be less than 1"),
     ],
 )
-def test_wrong_capacity_is_refused(client: Any, members: dict[str, int], said: str) -> None:
-    with pytest.raises(ClientError, match=said):
+def test_invalid_capacity_is_refused(client: Any, members: dict[str, int], message: str) -> None:
+    with pytest.raises(ClientError, match=message):
         client.register_scalable_target(**VARIANT, **members)
 
 
@@ -135,7 +140,7 @@ def test_other_services_are_refused_by_name(client: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "said"),
+    ("config", "message"),
     [
         ({"TargetValue": 1.0}, "Exactly one of"),
         ({"TargetValue": 0.0, "PredefinedMetricSpecification": {
@@ -150,8 +155,10 @@ def test_other_services_are_refused_by_name(client: Any) -> None:
          "ScaleInCooldown must be 0 or more"),
     ],
 )  # fmt: skip
-def test_wrong_tracking_is_refused(registered: Any, config: dict[str, Any], said: str) -> None:
-    with pytest.raises(ClientError, match=said):
+def test_invalid_target_tracking_is_refused(
+    registered: Any, config: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ClientError, match=message):
         registered.put_scaling_policy(
             **VARIANT, PolicyName="p", PolicyType="TargetTrackingScaling",
             TargetTrackingScalingPolicyConfiguration=config,
@@ -159,7 +166,7 @@ def test_wrong_tracking_is_refused(registered: Any, config: dict[str, Any], said
 
 
 @pytest.mark.parametrize(
-    ("steps", "said"),
+    ("steps", "message"),
     [
         ([], "At least one StepAdjustment"),
         ([(None, None)], "At least one bound"),
@@ -169,11 +176,11 @@ def test_wrong_tracking_is_refused(registered: Any, config: dict[str, Any], said
         ([(-10, 0)], "unspecified bound"),
     ],
 )
-def test_wrong_steps_are_refused(
-    registered: Any, steps: list[tuple[int | None, int | None]], said: str
+def test_invalid_steps_are_refused(
+    registered: Any, steps: list[tuple[int | None, int | None]], message: str
 ) -> None:
     members = ("MetricIntervalLowerBound", "MetricIntervalUpperBound")
-    with pytest.raises(ClientError, match=said):
+    with pytest.raises(ClientError, match=message):
         registered.put_scaling_policy(
             **VARIANT, PolicyName="p", PolicyType="StepScaling",
             StepScalingPolicyConfiguration={
@@ -188,7 +195,7 @@ def test_wrong_steps_are_refused(
 
 
 @pytest.mark.parametrize(
-    ("members", "said"),
+    ("members", "message"),
     [
         ({"Schedule": "every day"}, "Invalid schedule"),
         ({"Schedule": "rate(1 day)", "Timezone": "Mars/Olympus"}, "Timezone must be"),
@@ -197,13 +204,15 @@ def test_wrong_steps_are_refused(
          "Maximum capacity cannot"),
     ],
 )  # fmt: skip
-def test_wrong_schedule_is_refused(registered: Any, members: dict[str, Any], said: str) -> None:
-    given = {"ScalableTargetAction": {"MinCapacity": 1}, **members}
-    with pytest.raises(ClientError, match=said):
-        registered.put_scheduled_action(**VARIANT, ScheduledActionName="a", **given)
+def test_invalid_schedule_is_refused(
+    registered: Any, members: dict[str, Any], message: str
+) -> None:
+    action = {"ScalableTargetAction": {"MinCapacity": 1}, **members}
+    with pytest.raises(ClientError, match=message):
+        registered.put_scheduled_action(**VARIANT, ScheduledActionName="a", **action)
 
 
-def test_policy_put_again_keeps_its_alarms(registered: Any) -> None:
+def test_updated_policy_keeps_its_alarms(registered: Any) -> None:
     def put(**more: Any) -> list[str]:
         made = registered.put_scaling_policy(
             **VARIANT, PolicyName="p", PolicyType="TargetTrackingScaling",
@@ -216,21 +225,21 @@ def test_policy_put_again_keeps_its_alarms(registered: Any) -> None:
     assert put(DisableScaleIn=True) == first[:1]
 
 
-def test_start_and_end_of_an_action_are_not_kept(registered: Any) -> None:
+def test_unspecified_start_and_end_of_an_action_are_removed(registered: Any) -> None:
     action = {"ScheduledActionName": "a", "Schedule": "rate(1 day)"}
     registered.put_scheduled_action(
         **VARIANT, **action, ScalableTargetAction={"MinCapacity": 1},
         EndTime=datetime(2099, 1, 1, tzinfo=UTC),
     )  # fmt: skip
     registered.put_scheduled_action(**VARIANT, **action)
-    (found,) = registered.describe_scheduled_actions(ServiceNamespace="sagemaker")[
+    (described,) = registered.describe_scheduled_actions(ServiceNamespace="sagemaker")[
         "ScheduledActions"
     ]
-    assert "EndTime" not in found
-    assert found["ScalableTargetAction"] == {"MinCapacity": 1}
+    assert "EndTime" not in described
+    assert described["ScalableTargetAction"] == {"MinCapacity": 1}
 
 
-def test_policy_needs_its_target(client: Any) -> None:
+def test_policy_without_target_is_refused(client: Any) -> None:
     with pytest.raises(ClientError, match="No scalable target registered") as error:
         client.put_scaling_policy(
             **VARIANT, PolicyName="p", PolicyType="TargetTrackingScaling",
@@ -239,15 +248,17 @@ def test_policy_needs_its_target(client: Any) -> None:
     assert refusal(error) == "ObjectNotFoundException"
 
 
-def test_policy_is_kept_and_deleted(registered: Any) -> None:
+def test_policy_is_described_and_deleted(registered: Any) -> None:
     made = registered.put_scaling_policy(
         **VARIANT, PolicyName="p", PolicyType="TargetTrackingScaling",
         TargetTrackingScalingPolicyConfiguration=TRACKING,
     )  # fmt: skip
     assert len(made["Alarms"]) == 2
-    (found,) = registered.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
-    assert found["PolicyARN"] == made["PolicyARN"]
-    assert found["TargetTrackingScalingPolicyConfiguration"] == TRACKING
+    (described,) = registered.describe_scaling_policies(ServiceNamespace="sagemaker")[
+        "ScalingPolicies"
+    ]
+    assert described["PolicyARN"] == made["PolicyARN"]
+    assert described["TargetTrackingScalingPolicyConfiguration"] == TRACKING
     registered.delete_scaling_policy(**VARIANT, PolicyName="p")
     with pytest.raises(ClientError, match="No scaling policy found") as error:
         registered.delete_scaling_policy(**VARIANT, PolicyName="p")
@@ -260,15 +271,15 @@ def test_predictive_policy_is_refused_by_name(registered: Any) -> None:
     assert refusal(error) == "NotImplemented"
 
 
-def test_scheduled_action_is_kept_and_deleted(registered: Any) -> None:
+def test_scheduled_action_is_described_and_deleted(registered: Any) -> None:
     registered.put_scheduled_action(
         **VARIANT, ScheduledActionName="night", Schedule="cron(0 22 * * ? *)",
         ScalableTargetAction={"MinCapacity": 1},
     )  # fmt: skip
-    (found,) = registered.describe_scheduled_actions(ServiceNamespace="sagemaker")[
+    (described,) = registered.describe_scheduled_actions(ServiceNamespace="sagemaker")[
         "ScheduledActions"
     ]
-    assert (found["Schedule"], found["ScalableTargetAction"]) == (
+    assert (described["Schedule"], described["ScalableTargetAction"]) == (
         "cron(0 22 * * ? *)", {"MinCapacity": 1},
     )  # fmt: skip
     registered.delete_scheduled_action(**VARIANT, ScheduledActionName="night")
@@ -277,7 +288,7 @@ def test_scheduled_action_is_kept_and_deleted(registered: Any) -> None:
     ]
 
 
-def test_deregistering_takes_the_policies_along(registered: Any) -> None:
+def test_deregistration_deletes_the_policies(registered: Any) -> None:
     registered.put_scaling_policy(
         **VARIANT, PolicyName="p", PolicyType="StepScaling",
         StepScalingPolicyConfiguration={
@@ -291,14 +302,16 @@ def test_deregistering_takes_the_policies_along(registered: Any) -> None:
         registered.deregister_scalable_target(**VARIANT)
 
 
-def test_tags_of_a_target(registered: Any) -> None:
-    found = registered.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
-    arn = found[0]["ScalableTargetARN"]
+def test_target_tags_are_added_and_removed(registered: Any) -> None:
+    described = registered.describe_scalable_targets(ServiceNamespace="sagemaker")[
+        "ScalableTargets"
+    ]
+    arn = described[0]["ScalableTargetARN"]
     registered.tag_resource(ResourceARN=arn, Tags={"a": "1", "b": "2"})
     registered.untag_resource(ResourceARN=arn, TagKeys=["a"])
     assert registered.list_tags_for_resource(ResourceARN=arn)["Tags"] == {"b": "2"}
 
 
-def test_capacity_within_its_limits_is_left_alone(registered: Any) -> None:
-    found = registered.describe_scaling_activities(ServiceNamespace="sagemaker")
-    assert found["ScalingActivities"] == []
+def test_capacity_within_its_limits_is_not_changed(registered: Any) -> None:
+    described = registered.describe_scaling_activities(ServiceNamespace="sagemaker")
+    assert described["ScalingActivities"] == []

@@ -26,7 +26,7 @@ def stage() -> Iterator[Stage]:
 
 @pytest.fixture
 def copies(components: Components) -> Scaled:
-    """A component of one copy, whose number may be 0 to 2, by invocations."""
+    """A component with one copy, scaled from 0 to 2 copies by invocations."""
     components.endpoint(1, ManagedInstanceScaling=SHARED)
     components.create()
     scaled = Scaled(components.stage)
@@ -83,15 +83,13 @@ def test_component_scales_to_zero_and_back_on_a_request(
     assert causes == ["wake", "invocations"]
 
 
-def test_deleting_the_component_takes_its_scaling_along(
-    components: Components, copies: Scaled
-) -> None:
+def test_deleted_component_deregisters_its_target(components: Components, copies: Scaled) -> None:
     components.sagemaker.delete_inference_component(InferenceComponentName=components.first)
     components.hosting.components.wait(components.first)
     copies.settle()
 
-    found = copies.client.describe_scalable_targets(
+    targets = copies.client.describe_scalable_targets(
         ServiceNamespace="sagemaker", ResourceIds=[copies.key["ResourceId"]]
     )
-    assert found["ScalableTargets"] == []
+    assert targets["ScalableTargets"] == []
     assert copies.alarms() == []

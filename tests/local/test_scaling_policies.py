@@ -51,19 +51,19 @@ def test_step_policy_scales_in_by_an_alarm_below(scaled: Scaled) -> None:
     assert scaled.count == 1
 
 
-def test_alarm_set_by_hand_runs_the_step_policy(scaled: Scaled) -> None:
+def test_manually_set_alarm_runs_the_step_policy(scaled: Scaled) -> None:
     scaled.register(1, 4)
     scaled.alarm(scaled.step())
 
     scaled.stage.cloudwatch.set_alarm_state(
-        AlarmName=f"{scaled.stage.name}-load", StateValue="ALARM", StateReason="by hand"
+        AlarmName=f"{scaled.stage.name}-load", StateValue="ALARM", StateReason="set manually"
     )
     scaled.settle()
 
     assert scaled.count == 2
 
 
-def test_deleting_a_step_policy_takes_the_action_not_the_alarm(scaled: Scaled) -> None:
+def test_deleted_step_policy_removes_the_action_not_the_alarm(scaled: Scaled) -> None:
     scaled.register(1, 4)
     scaled.alarm(scaled.step())
     (policy,) = scaled.client.describe_scaling_policies(ServiceNamespace="sagemaker")[
@@ -112,7 +112,7 @@ def test_one_time_action_is_read_in_its_time_zone(scaled: Scaled) -> None:
     assert scaled.count == 2
 
 
-def test_scheduled_action_keeps_to_its_start_and_end(scaled: Scaled) -> None:
+def test_scheduled_action_is_limited_by_its_start_and_end(scaled: Scaled) -> None:
     now = scaled.cloud.clock.now()
     scaled.register(1, 4)
     scaled.schedule(
@@ -131,7 +131,7 @@ def test_scheduled_action_keeps_to_its_start_and_end(scaled: Scaled) -> None:
     assert [t["MinCapacity"] for t in targets["ScalableTargets"]] == [1]
 
 
-def test_suspended_schedule_does_nothing(scaled: Scaled) -> None:
+def test_suspended_schedule_has_no_effect(scaled: Scaled) -> None:
     scaled.register(1, 4, SuspendedState={"ScheduledScalingSuspended": True})
     scaled.schedule("more", "rate(1 minute)", MinCapacity=3)
 
@@ -140,7 +140,7 @@ def test_suspended_schedule_does_nothing(scaled: Scaled) -> None:
     assert scaled.count == 1
 
 
-def test_registering_brings_the_capacity_within_its_limits(scaled: Scaled) -> None:
+def test_registration_brings_the_capacity_within_its_limits(scaled: Scaled) -> None:
     scaled.register(2, 4)
     assert scaled.count == 2
 

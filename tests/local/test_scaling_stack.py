@@ -1,4 +1,4 @@
-"""CloudFormation's scalable targets and policies, on an endpoint that runs."""
+"""CloudFormation's scalable targets and policies, on a running endpoint."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def target(scaled: Scaled, **more: Any) -> dict[str, Any]:
 
 
 def actions(scaled: Scaled) -> list[str]:
-    found = scaled.client.describe_scheduled_actions(ServiceNamespace="sagemaker")
-    return [action["ScheduledActionName"] for action in found["ScheduledActions"]]
+    listed = scaled.client.describe_scheduled_actions(ServiceNamespace="sagemaker")
+    return [action["ScheduledActionName"] for action in listed["ScheduledActions"]]
 
 
 @pytest.mark.feature("scaling: in a stack")
@@ -61,7 +61,7 @@ def test_stack_target_scales_and_its_schedules_follow_updates(scaled: Scaled) ->
     assert actions(scaled) == []
 
 
-def test_stack_policies_have_alarms_that_go_with_them(scaled: Scaled) -> None:
+def test_alarms_of_stack_policies_are_deleted_with_them(scaled: Scaled) -> None:
     bench = Bench(scaled.cloud)
     resource = bench.create(TARGET, target(scaled))
     tracking = bench.create(

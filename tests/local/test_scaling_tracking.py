@@ -25,7 +25,7 @@ def test_tracking_scales_out_under_load_and_in_without(scaled: Scaled) -> None:
 
 
 @pytest.mark.feature("scaling: processes follow the invocations")
-def test_invocations_themselves_make_it_scale(scaled: Scaled) -> None:
+def test_invocations_scale_out(scaled: Scaled) -> None:
     scaled.register(1, 2)
     scaled.track(TargetValue=2.0)
 
@@ -47,7 +47,7 @@ def test_each_request_counts_for_its_share_of_an_instance(scaled: Scaled) -> Non
     assert scaled.stage.total("InvocationsPerInstance") == pytest.approx(2.0)
 
 
-def test_tracking_has_its_two_alarms(scaled: Scaled) -> None:
+def test_target_tracking_policy_has_two_alarms(scaled: Scaled) -> None:
     scaled.register(1, 4)
     high, low = scaled.track()
 
@@ -64,7 +64,7 @@ def test_tracking_has_its_two_alarms(scaled: Scaled) -> None:
     }
 
 
-def test_tracking_goes_on_while_the_alarm_stays_red(scaled: Scaled) -> None:
+def test_tracking_continues_while_the_alarm_is_in_alarm(scaled: Scaled) -> None:
     scaled.register(1, 4)
     scaled.track(ScaleOutCooldown=100)
 
@@ -76,7 +76,7 @@ def test_tracking_goes_on_while_the_alarm_stays_red(scaled: Scaled) -> None:
     assert scaled.count == 3
 
 
-def test_larger_scale_out_is_not_held_back_by_the_cooldown(scaled: Scaled) -> None:
+def test_larger_scale_out_is_not_delayed_by_the_cooldown(scaled: Scaled) -> None:
     scaled.register(1, 4)
     scaled.track()
 
@@ -86,7 +86,7 @@ def test_larger_scale_out_is_not_held_back_by_the_cooldown(scaled: Scaled) -> No
     assert scaled.count == 4
 
 
-def test_missing_data_scales_nothing(scaled: Scaled) -> None:
+def test_missing_data_does_not_scale(scaled: Scaled) -> None:
     custom = {
         "MetricName": "load", "Namespace": "n", "Statistic": "Average",
         "Dimensions": [{"Name": "Endpoint", "Value": scaled.stage.name}],
@@ -110,7 +110,7 @@ def test_missing_data_scales_nothing(scaled: Scaled) -> None:
     assert {a["StateValue"] for a in scaled.alarms()} == {"INSUFFICIENT_DATA"}
 
 
-def test_tracking_goes_by_metric_math(scaled: Scaled) -> None:
+def test_tracking_supports_metric_math(scaled: Scaled) -> None:
     load = {
         "Namespace": "n", "MetricName": "load",
         "Dimensions": [{"Name": "Endpoint", "Value": scaled.stage.name}],
@@ -172,7 +172,7 @@ def test_scale_in_waits_for_every_tracking_policy(scaled: Scaled) -> None:
     assert scaled.count == 1
 
 
-def test_scale_in_that_would_flap_is_not_done(scaled: Scaled) -> None:
+def test_scale_in_that_would_flap_is_skipped(scaled: Scaled) -> None:
     scaled.register(1, 3)
     scaled.resize(2)
     scaled.track(before=8)
@@ -183,7 +183,7 @@ def test_scale_in_that_would_flap_is_not_done(scaled: Scaled) -> None:
     assert scaled.reasons() == ["AutoScalingAnticipatedFlapping"]
 
 
-def test_suspended_scaling_does_nothing(scaled: Scaled) -> None:
+def test_suspended_scaling_has_no_effect(scaled: Scaled) -> None:
     scaled.register(1, 3, SuspendedState={"DynamicScalingOutSuspended": True})
     scaled.track()
     scaled.minutes(3, invocations=25)

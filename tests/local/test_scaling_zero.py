@@ -1,4 +1,4 @@
-"""An asynchronous endpoint goes to zero without a backlog, and comes back for a request."""
+"""An asynchronous endpoint scales to zero without a backlog, and out again for a request."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def scaled(cloud_stage: Stage) -> Iterator[Scaled]:
 
 
 def backlog(scaled: Scaled) -> dict[str, Any]:
-    """Five requests an instance, as AWS's page on asynchronous endpoints has it."""
+    """Five requests per instance, as in AWS's documentation of asynchronous endpoints."""
     return {
         "TargetValue": 5.0, "ScaleInCooldown": 60, "ScaleOutCooldown": 60,
         "CustomizedMetricSpecification": {
@@ -70,7 +70,7 @@ def test_async_endpoint_scales_to_zero_and_back_on_a_request(scaled: Scaled) -> 
     assert causes == ["wake", "backlog"]
 
 
-def test_instance_of_a_new_endpoint_stays_for_fifteen_idle_minutes(scaled: Scaled) -> None:
+def test_instance_of_a_new_endpoint_remains_for_fifteen_idle_minutes(scaled: Scaled) -> None:
     scaled.register(0, 2)
     scaled.client.put_scaling_policy(
         **scaled.key, PolicyName="backlog", PolicyType="TargetTrackingScaling",
@@ -84,7 +84,7 @@ def test_instance_of_a_new_endpoint_stays_for_fifteen_idle_minutes(scaled: Scale
     assert scaled.count == 0
 
 
-def test_one_jump_over_idle_minutes_goes_to_zero_as_many_steps_do(scaled: Scaled) -> None:
+def test_one_jump_over_idle_minutes_scales_to_zero(scaled: Scaled) -> None:
     scaled.register(0, 2)
     scaled.client.put_scaling_policy(
         **scaled.key, PolicyName="backlog", PolicyType="TargetTrackingScaling",
@@ -98,7 +98,7 @@ def test_one_jump_over_idle_minutes_goes_to_zero_as_many_steps_do(scaled: Scaled
     assert scaled.count == 0
 
 
-def test_tracking_alone_cannot_leave_zero(scaled: Scaled) -> None:
+def test_target_tracking_cannot_scale_out_from_zero(scaled: Scaled) -> None:
     scaled.register(0, 2)
     scaled.client.put_scaling_policy(
         **scaled.key, PolicyName="backlog", PolicyType="TargetTrackingScaling",

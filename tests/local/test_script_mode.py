@@ -1,4 +1,4 @@
-"""Script mode: code of the user's own in the framework images."""
+"""Script mode: user code in the framework images."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ from sageloop.local_cloud import images
 
 DUMP = """
 import json, os, sys
-told = {"env": dict(os.environ), "argv": sys.argv[1:], "cwd": os.getcwd()}
-with open(os.path.join(os.environ["SM_MODEL_DIR"], "told.json"), "w") as file:
-    json.dump(told, file)
+reported = {"env": dict(os.environ), "argv": sys.argv[1:], "cwd": os.getcwd()}
+with open(os.path.join(os.environ["SM_MODEL_DIR"], "reported.json"), "w") as file:
+    json.dump(reported, file)
 """
 
 
-def told(aws: SimpleNamespace, job: str) -> dict[str, Any]:
+def reported(aws: SimpleNamespace, job: str) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(
-        files_in(aws, f"out/{job}/output/model.tar.gz")["told.json"]
+        files_in(aws, f"out/{job}/output/model.tar.gz")["reported.json"]
     )
     return content
 
 
 @pytest.mark.feature("training: own code with scikit-learn")
-def test_script_gets_its_hyperparameters_and_channels(aws: SimpleNamespace) -> None:
+def test_script_receives_hyperparameters_and_channels(aws: SimpleNamespace) -> None:
     aws.s3.put_object(Bucket=BUCKET, Key="train/a.csv", Body=csv(10))
     made = script_job(
         aws, "job", {"train.py": "import sklearn, helper\n" + DUMP, "helper.py": ""},
@@ -63,16 +63,16 @@ def test_script_gets_its_hyperparameters_and_channels(aws: SimpleNamespace) -> N
     job = run(aws, made)
 
     assert job["TrainingJobStatus"] == "Completed"
-    seen = told(aws, "job")
-    assert seen["argv"] == ["--lr", "0.1", "--use-bias", "True"]
-    assert seen["cwd"].endswith("/code")
-    assert json.loads(seen["env"]["SM_HPS"]) == {"lr": 0.1, "use-bias": True}
-    assert seen["env"]["SM_HP_USE-BIAS"] == seen["env"]["SM_HP_USE_BIAS"] == "true"
-    assert seen["env"]["SM_CHANNEL_TRAIN"].endswith("/input/data/train")
+    dumped = reported(aws, "job")
+    assert dumped["argv"] == ["--lr", "0.1", "--use-bias", "True"]
+    assert dumped["cwd"].endswith("/code")
+    assert json.loads(dumped["env"]["SM_HPS"]) == {"lr": 0.1, "use-bias": True}
+    assert dumped["env"]["SM_HP_USE-BIAS"] == dumped["env"]["SM_HP_USE_BIAS"] == "true"
+    assert dumped["env"]["SM_CHANNEL_TRAIN"].endswith("/input/data/train")
 
 
 @pytest.mark.feature("training: XGBoost script mode")
-def test_xgboost_image_runs_a_script_if_there_is_one(aws: SimpleNamespace) -> None:
+def test_xgboost_image_runs_the_script_of_a_job(aws: SimpleNamespace) -> None:
     script = "import os, xgboost\nopen(os.environ['SM_MODEL_DIR'] + '/model', 'w').write('mine')\n"
 
     run(aws, script_job(aws, "job", {"train.py": script}, image=XGBOOST))
@@ -94,7 +94,7 @@ def test_error_of_a_pytorch_script_is_the_failure_reason(aws: SimpleNamespace) -
 
 
 @pytest.mark.feature("training: code as a channel under network isolation")
-def test_isolated_job_takes_its_code_from_a_channel(aws: SimpleNamespace) -> None:
+def test_isolated_job_reads_its_code_from_a_channel(aws: SimpleNamespace) -> None:
     archive = sourcedir({"train.py": DUMP})
     aws.s3.put_object(Bucket=BUCKET, Key="isolated/sourcedir.tar.gz", Body=archive)
     made = request(
@@ -109,7 +109,7 @@ def test_isolated_job_takes_its_code_from_a_channel(aws: SimpleNamespace) -> Non
     job = run(aws, made)
 
     assert job["TrainingJobStatus"] == "Completed"
-    assert "AWS_ENDPOINT_URL" not in told(aws, "job")["env"]
+    assert "AWS_ENDPOINT_URL" not in reported(aws, "job")["env"]
 
 
 @pytest.mark.feature("training: code as a channel under network isolation")
@@ -133,7 +133,7 @@ def test_missing_archive_is_named_in_the_failure(aws: SimpleNamespace) -> None:
 
 
 @pytest.mark.feature("training: stop with SIGTERM to the script")
-def test_stopped_script_saves_what_it_has(aws: SimpleNamespace) -> None:
+def test_stopped_script_saves_its_model(aws: SimpleNamespace) -> None:
     script = """
 import os, signal, sys
 def save(*_):
@@ -153,23 +153,23 @@ signal.pause()
 
 
 @pytest.mark.feature("training: intermediate output")
-def test_intermediate_output_is_in_s3(aws: SimpleNamespace) -> None:
+def test_intermediate_output_is_uploaded_to_s3(aws: SimpleNamespace) -> None:
     script = """
 import os
 folder = os.environ["SM_OUTPUT_INTERMEDIATE_DIR"]
 os.makedirs(folder + "/images", exist_ok=True)
 open(folder + "/images/one.txt", "w").write("1")
 """
-    given = {"sagemaker_s3_output": "s3://training-tests/live"}
+    hyperparameters = {"sagemaker_s3_output": "s3://training-tests/live"}
 
-    run(aws, script_job(aws, "job", {"train.py": script}, hyperparameters=given))
+    run(aws, script_job(aws, "job", {"train.py": script}, hyperparameters=hyperparameters))
 
     key = "live/job/output/intermediate/images/one.txt"
     assert aws.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() == b"1"
 
 
-@pytest.mark.feature("training: an image of one's own with script mode")
-def test_own_image_may_have_script_mode(aws: SimpleNamespace) -> None:
+@pytest.mark.feature("training: script mode in a registered image")
+def test_registered_image_supports_script_mode(aws: SimpleNamespace) -> None:
     images.register("own/toolkit:*", script_mode=True)
     try:
         job = run(aws, script_job(aws, "job", {"train.py": DUMP}, image="own/toolkit:1"))
@@ -207,7 +207,7 @@ def test_missing_framework_is_refused_with_its_extra(
         ("sagemaker_mpi_enabled", "mpirun"),
     ],
 )
-def test_distribution_that_cannot_run_is_refused_by_name(
+def test_unsupported_distribution_is_refused_by_name(
     aws: SimpleNamespace, hyperparameter: str, named: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", os.defpath if hyperparameter != "sagemaker_mpi_enabled" else "")
@@ -261,7 +261,7 @@ def test_requirements_are_installed_once(aws: SimpleNamespace, cache: Path) -> N
 
 @pytest.mark.slow
 @pytest.mark.feature("training: requirements in a cached environment of their own")
-def test_hosts_that_start_at_once_share_one_installation(aws: SimpleNamespace, cache: Path) -> None:
+def test_concurrent_hosts_share_one_installation(aws: SimpleNamespace, cache: Path) -> None:
     name = "sageloop_shared"
     files = {
         "train.py": f"import {name}\n",

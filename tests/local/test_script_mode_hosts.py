@@ -17,7 +17,7 @@ from script_stage import (  # noqa: F401 - fixtures are found by name
 )
 from training_stage import aws, files_in, messages, run  # noqa: F401
 
-# Each rank adds its own number; all must know the sum.
+# Each rank adds its own number; all must receive the sum.
 REDUCE = """
 import json, os
 import torch, torch.distributed as dist
@@ -25,12 +25,13 @@ import torch, torch.distributed as dist
 dist.init_process_group("{backend}")
 value = torch.tensor([dist.get_rank() + 1.0])
 dist.all_reduce(value)
-told = {{"sum": value.item(), "world": dist.get_world_size(), "host": os.environ["SM_CURRENT_HOST"],
-        "local": os.environ["LOCAL_RANK"], "args": __import__("sys").argv[1:]}}
-print("rank", dist.get_rank(), json.dumps(told), flush=True)
+reported = {{"sum": value.item(), "world": dist.get_world_size(),
+        "host": os.environ["SM_CURRENT_HOST"], "local": os.environ["LOCAL_RANK"],
+        "args": __import__("sys").argv[1:]}}
+print("rank", dist.get_rank(), json.dumps(reported), flush=True)
 if dist.get_rank() == 0:
-    with open(os.environ["SM_MODEL_DIR"] + "/told.json", "w") as file:
-        json.dump(told, file)
+    with open(os.environ["SM_MODEL_DIR"] + "/reported.json", "w") as file:
+        json.dump(reported, file)
 dist.destroy_process_group()
 """
 
@@ -47,15 +48,21 @@ def test_torchrun_joins_two_hosts(aws: SimpleNamespace) -> None:
     job = run(aws, made)
 
     assert job.get("FailureReason") is None
-    told = json.loads(files_in(aws, "out/job/output/model.tar.gz")["told.json"])
-    assert told == {"sum": 3.0, "world": 2, "host": "algo-1", "local": "0", "args": ["--lr", "0.5"]}
+    reported = json.loads(files_in(aws, "out/job/output/model.tar.gz")["reported.json"])
+    assert reported == {
+        "sum": 3.0,
+        "world": 2,
+        "host": "algo-1",
+        "local": "0",
+        "args": ["--lr", "0.5"],
+    }
     assert any(line.startswith("rank 1") for line in messages(aws, "job", "algo-2"))
 
 
 @pytest.mark.slow
 @pytest.mark.frameworks
 @pytest.mark.feature("training: SageMaker data parallel")
-def test_data_parallel_library_is_stood_in_for_by_gloo(aws: SimpleNamespace) -> None:
+def test_data_parallel_library_is_replaced_by_gloo(aws: SimpleNamespace) -> None:
     more = "import smdistributed.dataparallel.torch.torch_smddp"
     made = script_job(
         aws, "job", {"train.py": REDUCE.format(backend="smddp", more=more)}, image=PYTORCH,
@@ -68,8 +75,8 @@ def test_data_parallel_library_is_stood_in_for_by_gloo(aws: SimpleNamespace) -> 
     job = run(aws, made)
 
     assert job.get("FailureReason") is None
-    told = json.loads(files_in(aws, "out/job/output/model.tar.gz")["told.json"])
-    assert (told["sum"], told["world"]) == (3.0, 2)
+    reported = json.loads(files_in(aws, "out/job/output/model.tar.gz")["reported.json"])
+    assert (reported["sum"], reported["world"]) == (3.0, 2)
     assert any("stands in for SageMaker's data parallel" in m for m in messages(aws, "job"))
 
 
@@ -95,7 +102,7 @@ if os.environ["SM_CURRENT_HOST"] == "algo-2":
 
 @pytest.mark.frameworks
 @pytest.mark.feature("training: TensorFlow on several workers")
-def test_mirrored_workers_are_told_of_one_another(aws: SimpleNamespace) -> None:
+def test_mirrored_workers_receive_the_cluster_configuration(aws: SimpleNamespace) -> None:
     script = "import os\nprint('TF_CONFIG', os.environ['TF_CONFIG'], flush=True)\n"
     made = script_job(
         aws, "job", {"train.py": script}, image=TENSORFLOW, hosts=2,
@@ -111,7 +118,7 @@ def test_mirrored_workers_are_told_of_one_another(aws: SimpleNamespace) -> None:
         assert len(set(config["cluster"]["worker"])) == 2
 
 
-# Enough of a launcher for what is ours about MPI: who starts it, with what, and who waits.
+# A minimal launcher: records which host starts it, with which command, and which hosts wait.
 MPIRUN = """#!{python}
 import os, subprocess, sys
 if "--version" in sys.argv:
@@ -134,9 +141,11 @@ def mpirun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("mpirun")
 def test_first_host_runs_mpi_for_all(aws: SimpleNamespace) -> None:
     script = "import os\nopen(os.environ['SM_MODEL_DIR'] + '/' + os.environ['RANK'], 'w')\n"
-    given = {"sagemaker_mpi_enabled": True, "sagemaker_mpi_num_of_processes_per_host": 2}
+    hyperparameters = {"sagemaker_mpi_enabled": True, "sagemaker_mpi_num_of_processes_per_host": 2}
 
-    job = run(aws, script_job(aws, "job", {"train.py": script}, hosts=2, hyperparameters=given))
+    job = run(
+        aws, script_job(aws, "job", {"train.py": script}, hosts=2, hyperparameters=hyperparameters)
+    )
 
     assert job.get("FailureReason") is None
     assert sorted(files_in(aws, "out/job/output/model.tar.gz")) == ["0", "1", "2", "3"]
@@ -145,9 +154,9 @@ def test_first_host_runs_mpi_for_all(aws: SimpleNamespace) -> None:
 @pytest.mark.feature("training: MPI")
 @pytest.mark.usefixtures("mpirun")
 def test_failing_process_of_mpi_fails_the_job(aws: SimpleNamespace) -> None:
-    given = {"sagemaker_mpi_enabled": True}
+    hyperparameters = {"sagemaker_mpi_enabled": True}
 
-    made = script_job(aws, "job", {"train.py": "exit(3)"}, hosts=2, hyperparameters=given)
+    made = script_job(aws, "job", {"train.py": "exit(3)"}, hosts=2, hyperparameters=hyperparameters)
     job = run(aws, made)
 
     assert job["TrainingJobStatus"] == "Failed"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from hosting_stage import ROLE, Stage, fresh, open_stage, refusal
+from roles import USER
 
 from sageloop.local_cloud import images
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
@@ -71,7 +72,7 @@ def test_each_container_has_a_process_and_a_log_stream(stage: Stage) -> None:
     running = [label for label in stage.cloud.processes.running().values() if stage.name in label]
     assert len(running) == 2
     assert stage.cloud.settle(180) == []
-    logs = stage.cloud.client("logs", principal="tester")
+    logs = stage.cloud.client("logs", principal=USER)
     group = f"/aws/sagemaker/Endpoints/{stage.name}"
     listed = logs.describe_log_streams(logGroupName=group)["logStreams"]
     streams = [stream["logStreamName"] for stream in listed]

@@ -1,4 +1,4 @@
-"""Callers that wait do not block the calls of their functions, and slow clients block nothing."""
+"""Waiting callers do not block the calls of their functions; slow clients block no other."""
 
 from __future__ import annotations
 

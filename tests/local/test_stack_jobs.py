@@ -31,7 +31,7 @@ from constructs_lib import (
     TransformJob,
     TransformSpecification,
 )
-from sageloop.jobs.hand import Place, start_job
+from sageloop.jobs.start import Place, start_job
 from sageloop.local_cloud.assembly import deploy_app, destroy
 from sageloop.local_cloud.client import LocalCloud
 

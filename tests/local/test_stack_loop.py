@@ -67,7 +67,7 @@ def closed(cloud: LocalCloud) -> Closed:
     hours = 0
     while loop.watch.alarm()["StateValue"] != "ALARM" and hours < _HOURS:
         hours += 1
-        loop.ask(SUMMER + timedelta(days=20 + hours), shift=SHIFT)
+        loop.invoke(SUMMER + timedelta(days=20 + hours), shift=SHIFT)
         cloud.settle()  # captured data is written shortly after the response
         _pass(cloud, hours=1)
     alarmed = loop.watch.alarm()["StateValue"]
@@ -112,7 +112,7 @@ def test_captured_responses_have_their_inference_ids(closed: Closed) -> None:
     ]
 
     requests = {line["eventMetadata"].get("inferenceId") for line in lines}
-    assert {f"ask-{n}" for n in range(1, 10 * closed.hours + 1)} <= requests
+    assert {f"request-{n}" for n in range(1, 10 * closed.hours + 1)} <= requests
     data = lines[0]["captureData"]["endpointInput"]
     text = base64.b64decode(data["data"]).decode() if data["encoding"] == "BASE64" else data["data"]
     assert "," in text
@@ -178,7 +178,7 @@ def test_better_challenger_is_registered_and_deployed(closed: Closed) -> None:
 
 def test_new_champion_predicts_the_shifted_data(closed: Closed) -> None:
     day = SUMMER + timedelta(days=60)
-    responses = closed.loop.ask(day, shift=SHIFT, requests=1)
+    responses = closed.loop.invoke(day, shift=SHIFT, requests=1)
 
     actual = [label for label, _ in rows(day, SHIFT)][::1][:5]
     assert max(abs(a - t) for a, t in zip(responses, actual, strict=True)) < 8

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
 import tarfile
 import threading
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from roles import SAGEMAKER, USER, delete_role, job_role, trust
 
 from sageloop.local_cloud import images
 from sageloop.local_cloud.cloudwatch.service import CloudWatchService
@@ -24,16 +24,7 @@ XGBOOST = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
 BUCKET = "training-tests"
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 ROLE = "arn:aws:iam::123456789012:role/training-tests"
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": "sagemaker.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-        }
-    ],
-}
+TRUST = trust(SAGEMAKER)
 
 
 class Events(Service):
@@ -72,19 +63,18 @@ def start_cloud() -> SimpleNamespace:
     events, metrics = Events(cloud), Metrics(cloud)
     cloud.add([SageMakerService(cloud), events, metrics])
     cloud.start()
-    user = "arn:aws:iam::123456789012:role/user"
     return SimpleNamespace(
         cloud=cloud, events=events, metrics=metrics, started=0,
-        **{name: cloud.client(name, principal=user) for name in ("sagemaker", "s3", "iam", "logs")},
+        **{name: cloud.client(name, principal=USER) for name in ("sagemaker", "s3", "iam", "logs")},
     )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[SimpleNamespace]:
     started = start_cloud()
-    started.iam.create_role(RoleName="training-tests", AssumeRolePolicyDocument=json.dumps(TRUST))
+    job_role(started.iam, "training-tests")
     yield started
-    started.iam.delete_role(RoleName="training-tests")
+    delete_role(started.iam, "training-tests")
     started.cloud.stop()
 
 

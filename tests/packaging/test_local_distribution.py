@@ -68,6 +68,9 @@ def test_wheel_holds_the_local_cloud_and_nothing_else_of_the_namespace(wheel: Pa
     assert [name for name in content if not name.startswith(LOCAL)] == []
 
 
+# It creates an environment from the package index; `make test` shows what the wheel holds, and by
+# the import contracts that the local cloud needs nothing else.
+@pytest.mark.long
 def test_plain_template_is_deployed_where_only_the_local_cloud_is_installed(
     wheel: Path, tmp_path: Path
 ) -> None:

@@ -78,6 +78,10 @@ def content(wheel: Path) -> list[str]:
         return archive.namelist()
 
 
+# An environment is created from the package index; `make test` judges what the wheel holds.
+in_an_environment = pytest.mark.long
+
+
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
     folder = tmp_path_factory.mktemp("outside")
@@ -136,6 +140,7 @@ def test_source_distribution_holds_the_functions_and_no_tests(built: Path) -> No
     assert [name for name in names if name.startswith(("tests/", ".venv", "node_modules"))] == []
 
 
+@in_an_environment
 def test_import_comes_from_the_environment_and_names_the_api(installed: Installed) -> None:
     from constructs_lib import __all__ as named
 
@@ -150,6 +155,7 @@ def test_import_comes_from_the_environment_and_names_the_api(installed: Installe
     assert missing == []
 
 
+@in_an_environment
 def test_handlers_lie_inside_the_package(installed: Installed) -> None:
     told = installed.python(
         "import json, pathlib, constructs_lib as c;"
@@ -159,6 +165,7 @@ def test_handlers_lie_inside_the_package(installed: Installed) -> None:
     assert json.loads(told) == HANDLERS
 
 
+@in_an_environment
 def test_stack_with_a_champion_endpoint_synthesises(installed: Installed) -> None:
     (name,) = (n for n, text in programs("README.md").items() if "app.synth()" in text)
     text = programs("README.md")[name].replace("App()", "App(outdir='cdk.out')")
@@ -175,9 +182,10 @@ def test_stack_with_a_champion_endpoint_synthesises(installed: Installed) -> Non
     assert len(list(assembly.glob("asset.*/python/sageloop_runtime"))) == 1
 
 
+@in_an_environment
 def test_the_command_without_extras_says_what_to_install_in_one_line(installed: Installed) -> None:
     ended = installed.run("sageloop", "local", "up")
 
     assert ended.returncode == 1
     assert ended.stdout == ""
-    assert ended.stderr == "the sageloop command needs its extra: pip install 'sageloop[local]'\n"
+    assert ended.stderr == "the sageloop command needs the extra: pip install 'sageloop[local]'\n"

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from scripts.acknowledgments import JUDGES, Acknowledgment
+from scripts.acknowledgments import RULE_PACKS, Acknowledgment
 from scripts.acknowledgments_page import render_from
 from scripts.synthesis import ROOT
 
@@ -35,7 +35,7 @@ def test_acknowledgments_are_unique(accepted: list[Acknowledgment]) -> None:
 
 
 def test_each_acknowledgment_has_a_tool(accepted: list[Acknowledgment]) -> None:
-    assert {a.judge for a in accepted} == set(JUDGES.values())
+    assert {a.rule_pack for a in accepted} == set(RULE_PACKS.values())
 
 
 def test_no_other_suppression_is_used(templates: dict[str, dict[str, Any]]) -> None:

@@ -15,7 +15,9 @@ import pytest
 from scripts.acknowledgments import acknowledgments
 from scripts.synthesis import ROOT, templates_in
 
-pytestmark = pytest.mark.slow
+# A judge in an environment of its own; cfn-lint, cdk-nag's rules, AWS's policy checks and those of
+# Security Hub judge the same templates in `make test`.
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 CHECKOV = ROOT / ".venv-checkov" / "bin" / "checkov"
 NOWHERE = "http://127.0.0.1:9"

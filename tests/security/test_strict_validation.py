@@ -9,7 +9,9 @@ import pytest
 
 from scripts.synthesis import SETTINGS, context, synthesise
 
-pytestmark = pytest.mark.slow
+# Each of three apps costs ten seconds of CPU; cfn-lint judges the templates by the same schemas in
+# `make test`.
+LONG = (pytest.mark.slow, pytest.mark.long)
 
 WRONG = """
 from aws_cdk import App, Stack
@@ -44,14 +46,16 @@ def test_findings_of_the_template_engine_are_errors() -> None:
     assert context()["@aws-cdk/core:validateAgainstDefaultRules"] is True
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=LONG) for name in SETTINGS])
 def test_templates_pass_the_template_engine(
     ended: dict[str, subprocess.CompletedProcess[str]], name: str
 ) -> None:
     assert ended[name].returncode == 0, ended[name].stderr
 
 
-@pytest.mark.parametrize("message", ["VisibilityTimeout", "Colour"])
+@pytest.mark.parametrize(
+    "message", [pytest.param(each, marks=LONG) for each in ("VisibilityTimeout", "Colour")]
+)
 def test_invalid_property_fails_synthesis(
     ended: dict[str, subprocess.CompletedProcess[str]], message: str
 ) -> None:

@@ -1,7 +1,7 @@
-"""Reads one person's hand: the nearest of all digits, each a little shifted.
+"""Reads one person's handwriting by the nearest neighbours of shifted digits.
 
-The archive holds small pictures only. What the model takes of memory comes when it is loaded:
-every picture is made twice as fine and kept at 25 places, half a point apart.
+The archive contains small pictures only. The memory of the model is allocated at load time: every
+picture is enlarged twofold and stored at 25 positions, half a point apart.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SHIFTS = range(5)
 
 
 def model_fn(model_dir: str) -> KNeighborsClassifier:
-    """The pictures of a directory at all their places."""
+    """Load the pictures of a directory at all positions."""
     with np.load(Path(model_dir) / "digits.npz") as kept:
         pictures, shown = kept["pictures"], kept["shown"]
     fine = finer(pictures)
@@ -28,13 +28,13 @@ def model_fn(model_dir: str) -> KNeighborsClassifier:
 
 
 def predict_fn(rows: np.ndarray, model: KNeighborsClassifier) -> np.ndarray:
-    """What is shown in rows of 64 grey values each."""
+    """Predict the digits of rows of 64 grey values."""
     pictures = np.asarray(rows, dtype=float).reshape(-1, 8, 8)
     return model.predict(finer(pictures).reshape(len(pictures), -1))
 
 
 def finer(pictures: np.ndarray) -> np.ndarray:
-    """Pictures of 8 x 8 points as 16 x 16, smoothly."""
+    """Enlarge pictures of 8 x 8 points to 16 x 16 with interpolation."""
     for axis in (1, 2):
         doubled = np.repeat(pictures.astype(float), 2, axis=axis)
         pictures = (np.roll(doubled, 1, axis) + 2 * doubled + np.roll(doubled, -1, axis)) / 4

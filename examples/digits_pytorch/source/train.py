@@ -1,4 +1,4 @@
-"""Trains a network on digits: alone, or as one of several processes under torchrun."""
+"""Trains a network on digits: in one process, or in several under torchrun."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def read(name: str) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def network() -> nn.Module:
-    """64 grey values in, a score for each of ten digits out."""
+    """A network from 64 grey values to a score for each of ten digits."""
     return nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
 
 
-def train(model: nn.Module, given: argparse.Namespace, rank: int, hosts: int) -> float:
-    """Every process takes its share of each batch; the gradients' mean is the batch's own."""
+def train(model: nn.Module, arguments: argparse.Namespace, rank: int, hosts: int) -> float:
+    """Train on this process's share of each batch; the mean of the gradients is the batch's."""
     values, labels = read("train.csv")
-    order = torch.Generator().manual_seed(given.seed)
-    optimizer = torch.optim.SGD(model.parameters(), lr=given.learning_rate, momentum=0.9)
+    order = torch.Generator().manual_seed(arguments.seed)
+    optimizer = torch.optim.SGD(model.parameters(), lr=arguments.learning_rate, momentum=0.9)
     loss_of = nn.CrossEntropyLoss()
     loss = torch.zeros(())
-    whole = len(values) // BATCH * BATCH  # shares of one size, so that means can be averaged
-    for _ in range(given.epochs):
+    whole = len(values) // BATCH * BATCH  # equal shares, whose means can be averaged
+    for _ in range(arguments.epochs):
         for batch in torch.randperm(len(values), generator=order)[:whole].split(BATCH):
             share = batch[rank::hosts]
             optimizer.zero_grad()
@@ -47,14 +47,14 @@ def train(model: nn.Module, given: argparse.Namespace, rank: int, hosts: int) ->
 
 
 def main() -> None:
-    """Train, and on the first process tell and keep."""
+    """Train; the first process reports and saves."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--learning-rate", type=float, default=0.05)
     parser.add_argument("--seed", type=int, default=7)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
-    torch.manual_seed(given.seed)
+    torch.manual_seed(arguments.seed)
     model = network()
     rank, hosts = 0, 1
     trained: nn.Module = model
@@ -62,7 +62,7 @@ def main() -> None:
         dist.init_process_group("gloo")
         rank, hosts = dist.get_rank(), dist.get_world_size()
         trained = DistributedDataParallel(model)
-    loss = train(trained, given, rank, hosts)
+    loss = train(trained, arguments, rank, hosts)
     if rank == 0:
         values, labels = read("test.csv")
         right = (model(values).argmax(1) == labels).float().mean()
@@ -71,7 +71,7 @@ def main() -> None:
         print(f"test:accuracy={right:.6f}", flush=True)
         torch.save(model.state_dict(), Path(os.environ["SM_MODEL_DIR"]) / "model.pt")
     if hosts > 1:
-        # No process leaves while another still sends to it, and none with the network's threads.
+        # No process exits while another one sends to it, or while the network's threads run.
         dist.barrier()
         del trained
         dist.destroy_process_group()

@@ -1,4 +1,4 @@
-"""Learns digits and tells how many of those held out it got right."""
+"""Trains on digits and reports the accuracy on held-out ones."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def read(channel: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def main() -> None:
-    """Train, tell, keep."""
+    """Train, report and save the model."""
     parser = argparse.ArgumentParser()
     parser.add_argument("-C", type=float, default=1.0)
     parser.add_argument("--gamma", type=float, default=0.1)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     labels, values = read("TRAIN")
-    model = SVC(C=given.C, gamma=given.gamma).fit(values, labels)
+    model = SVC(C=arguments.C, gamma=arguments.gamma).fit(values, labels)
     labels, values = read("TEST")
     print(f"test:accuracy={model.score(values, labels):.6f}", flush=True)
     joblib.dump(model, Path(os.environ["SM_MODEL_DIR"]) / "model.joblib")

@@ -1,4 +1,4 @@
-"""Trains a small convolutional network, epoch by epoch, going on from a checkpoint if there is."""
+"""Trains a small convolutional network, and resumes from a checkpoint if there is one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def read(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def network() -> tf.keras.Model:
-    """A convolution, a layer, ten scores."""
+    """A network of a convolution, a dense layer and ten scores."""
     return tf.keras.Sequential(
         [
             tf.keras.Input((8, 8, 1)),
@@ -32,25 +32,25 @@ def network() -> tf.keras.Model:
 
 
 def main() -> None:
-    """Train, tell, keep."""
+    """Train, report and save the model."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seed", type=int, default=7)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    tf.keras.utils.set_random_seed(given.seed)
+    tf.keras.utils.set_random_seed(arguments.seed)
     model = network()
     loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    # Momentum is not kept between epochs' checkpoints, so none is used: one epoch is one state.
+    # Checkpoints have no momentum, so the optimizer uses none: an epoch resumes exactly.
     model.compile(tf.keras.optimizers.SGD(0.1), loss, metrics=["accuracy"])
     values, labels = read("train.csv")
-    done = sorted(CHECKPOINTS.glob("epoch-*.weights.h5"))
-    if done:
-        model.load_weights(done[-1])
-        print(f"going on after {done[-1].name}", flush=True)
-    for epoch in range(len(done), given.epochs):
-        order = np.random.default_rng(given.seed + epoch).permutation(len(values))
+    checkpoints = sorted(CHECKPOINTS.glob("epoch-*.weights.h5"))
+    if checkpoints:
+        model.load_weights(checkpoints[-1])
+        print(f"resuming after {checkpoints[-1].name}", flush=True)
+    for epoch in range(len(checkpoints), arguments.epochs):
+        order = np.random.default_rng(arguments.seed + epoch).permutation(len(values))
         model.fit(values[order], labels[order], batch_size=32, shuffle=False, verbose=0)
         CHECKPOINTS.mkdir(parents=True, exist_ok=True)
         model.save_weights(CHECKPOINTS / f"epoch-{epoch:03d}.weights.h5")

@@ -45,6 +45,8 @@ class Caller:
         session_tags: Tags of the session, as pairs.
         transitive_tag_keys: Keys of those that sessions of this session inherit.
         federated_by: The caller of GetFederationToken, for a federated user.
+        decided: Whether the call was decided before it was made, where a service acts: a log is
+            written after the invocation whose role was allowed to write it.
 
     """
 
@@ -58,6 +60,7 @@ class Caller:
     session_tags: tuple[tuple[str, str], ...] = ()
     transitive_tag_keys: tuple[str, ...] = ()
     federated_by: Caller | None = None
+    decided: bool = False
 
     @property
     def name(self) -> str:

@@ -1,1 +1,1 @@
-"""CloudWatch: metrics that are kept, alarms that are evaluated and act, dashboards stored."""
+"""CloudWatch: metrics, alarms with their actions, anomaly detectors and dashboards."""

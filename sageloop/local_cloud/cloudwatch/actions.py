@@ -1,4 +1,4 @@
-"""What an alarm does when its state changes: events, topics, functions, scaling policies."""
+"""Actions of an alarm's transition: events, topics, functions and scaling policies."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LAMBDA_PRINCIPAL = "lambda.alarms.cloudwatch.amazonaws.com"
 
 
 def refuse_unsupported(arns: list[str], *, composite: bool = False) -> None:
-    """Refuse actions that could never be carried out here, when the alarm is defined."""
+    """Refuse unsupported actions when the alarm is defined. Raises ``ValidationError``."""
     for arn in arns:
         service = arn.split(":")[2:3]
         if composite and service == ["autoscaling"]:
@@ -34,13 +34,13 @@ def refuse_unsupported(arns: list[str], *, composite: bool = False) -> None:
         if service not in (["sns"], ["lambda"], ["autoscaling"]):
             raise AwsError(
                 "ValidationError",
-                f"the alarm action {arn} is not supported here; topics, functions and policies "
-                "of Application Auto Scaling are",
+                f"the alarm action {arn} is not supported here; supported are topics, functions "
+                "and policies of Application Auto Scaling",
             )
 
 
 class AlarmActions:
-    """Carries out the actions of a transition, in the background, noting each outcome."""
+    """Runs the actions of a transition in the background and adds each outcome to the history."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -70,7 +70,7 @@ class AlarmActions:
             self._cloud.activity.spawn(f"alarm action {alarm.name}", work)
 
     def repeat(self, alarm: AnyAlarm) -> None:
-        """Run the scaling policies again of an alarm that stays in its state, as AWS does."""
+        """Run the scaling policies of an alarm that stays in its state again, as AWS does."""
         if not alarm.acts:
             return
         for arn in alarm.definition.get(_ACTIONS_OF[alarm.state], []):
@@ -81,7 +81,9 @@ class AlarmActions:
 
     def _scale(self, alarm: AnyAlarm, arn: str) -> None:
         if not self._cloud.services.has("application-autoscaling"):
-            raise AwsError("ObjectNotFoundException", f"nothing runs the scaling policy {arn}")
+            raise AwsError(
+                "ObjectNotFoundException", f"no service can run the scaling policy {arn}"
+            )
         scaling = self._cloud.services.scaling
         scaling.run_policy(arn, alarm.name, alarm.state)
 
@@ -115,7 +117,7 @@ class AlarmActions:
         )
 
     def _publish(self, alarm: AnyAlarm, arn: str, previous: State) -> None:
-        # Imported here: events builds on this package's neighbours, not the other way round.
+        # Imported in the method: events depends on this package's neighbours, not the reverse.
         from sageloop.local_cloud.events.permissions import admits
 
         refused = admits(self._cloud, "cloudwatch.amazonaws.com", arn, alarm.arn)

@@ -1,4 +1,4 @@
-"""PutMetricAlarm and the operations around it."""
+"""The API operations of metric alarms, and those shared by all alarms."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from sageloop.local_cloud.core.samples import Series
 from sageloop.local_cloud.core.service import Call, operation
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.cloudwatch.alarms import AlarmBook
+    from sageloop.local_cloud.cloudwatch.alarms import AlarmRepository
     from sageloop.local_cloud.cloudwatch.anomaly import AnomalyBands
-    from sageloop.local_cloud.cloudwatch.composite import CompositeBook
+    from sageloop.local_cloud.cloudwatch.composite import CompositeAlarmRepository
     from sageloop.local_cloud.core.clock import VirtualClock
 
-_NOT_HERE = (
+_UNSUPPORTED = (
     "EvaluationWindow", "WarmUpConfiguration", "EvaluationCriteria", "EvaluationInterval",
     "ActionConfiguration",
 )  # fmt: skip
@@ -33,10 +33,10 @@ _MAX_RANGE_SHORT, _MAX_RANGE_LONG = 86_400, 604_800
 
 
 class AlarmApi:
-    """The alarm operations."""
+    """Operations on alarms."""
 
     def __init__(
-        self, alarms: AlarmBook, composites: CompositeBook, bands: AnomalyBands,
+        self, alarms: AlarmRepository, composites: CompositeAlarmRepository, bands: AnomalyBands,
         tags: dict[str, dict[str, str]], clock: VirtualClock,
     ) -> None:  # fmt: skip
         self._alarms = alarms
@@ -48,44 +48,44 @@ class AlarmApi:
     @operation("PutMetricAlarm")
     def put_metric_alarm(self, call: Call) -> None:
         """Define an alarm on one metric, or on an expression over several."""
-        given = {k: v for k, v in call.params.items() if k != "Tags"}
-        name = given["AlarmName"]
-        watch = watch_of(given)
-        _check(given, watch)
+        params = {k: v for k, v in call.params.items() if k != "Tags"}
+        name = params["AlarmName"]
+        watch = watch_of(params)
+        _check(params, watch)
         if self._composites.get(name) is not None:
             raise _invalid(f"{name} is a composite alarm; an alarm cannot change its type")
         for member in ("AlarmActions", "OKActions", "InsufficientDataActions"):
-            refuse_unsupported(given.get(member, []))
+            refuse_unsupported(params.get(member, []))
         detector = detectors_of(watch)
         if detector is not None:
             self._bands.put(detector, replace=False)
         arn = f"arn:aws:cloudwatch:{call.region}:{call.account_id}:alarm:{name}"
         now = self._clock.time()
-        self._alarms.put(Alarm(name=name, arn=arn, definition=given, watch=watch, configured=now))
+        self._alarms.put(Alarm(name=name, arn=arn, definition=params, watch=watch, configured=now))
         if call.params.get("Tags"):
             self._tags[arn] = {t["Key"]: t["Value"] for t in call.params["Tags"]}
 
     @operation("DescribeAlarms")
     def describe_alarms(self, call: Call) -> dict[str, Any]:
-        """Alarms by name, prefix, state, action and type, or as children or parents of one."""
+        """Return alarms by name, prefix, state, action and type, or the relatives of one."""
         for member in ("ChildrenOfAlarmName", "ParentsOfAlarmName"):
             if call.params.get(member):
                 return self._relatives(call, member)
-        found = [a for a in self._every() if is_meant(a, call.params)]
-        return _by_kind([(a, described(a)) for a in found], call)
+        matching = [a for a in self._every() if is_meant(a, call.params)]
+        return _by_kind([(a, described(a)) for a in matching], call)
 
     def _relatives(self, call: Call, member: str) -> dict[str, Any]:
         others = sorted(set(call.params) - {member, "MaxRecords", "NextToken"})
         if others:
-            raise _invalid(f"{member} cannot be given with {', '.join(others)}")
+            raise _invalid(f"{member} cannot be combined with {', '.join(others)}")
         name = call.params[member]
         if member == "ParentsOfAlarmName":
             return _by_kind([(a, as_parent(a)) for a in self._composites.parents(name)], call)
         alarm = self._composites.get(name)
         if alarm is None:
             raise AwsError("ResourceNotFound", f"no composite alarm named {name}", 404)
-        found = [a for a in self._every() if a.name in alarm.children]
-        return _by_kind([(a, as_child(a)) for a in found], call)
+        matching = [a for a in self._every() if a.name in alarm.children]
+        return _by_kind([(a, as_child(a)) for a in matching], call)
 
     def _every(self) -> list[AnyAlarm]:
         return sorted([*self._alarms.all(), *self._composites.all()], key=lambda a: a.name)
@@ -95,14 +95,14 @@ class AlarmApi:
 
     @operation("DescribeAlarmsForMetric")
     def describe_alarms_for_metric(self, call: Call) -> dict[str, Any]:
-        """Alarms that watch a metric."""
+        """Return the alarms on a metric."""
         p = call.params
         series = Series.of(p["Namespace"], p["MetricName"], dimensions_of(p))
         return {"MetricAlarms": [described(a) for a in self._alarms.all() if a.watch.of(series)]}
 
     @operation("DescribeAlarmHistory")
     def describe_alarm_history(self, call: Call) -> dict[str, Any]:
-        """History items, newest first unless asked otherwise."""
+        """Return history items, newest first by default."""
         p = call.params
         items = [
             item
@@ -118,7 +118,7 @@ class AlarmApi:
 
     @operation("DeleteAlarms")
     def delete_alarms(self, call: Call) -> None:
-        """Delete alarms by name; one that a composite alarm looks at stays."""
+        """Delete alarms by name; the children of a composite alarm cannot be deleted."""
         names = call.params["AlarmNames"]
         missing = [n for n in names if self._find(n) is None]
         if missing and len(names) > 1:
@@ -138,7 +138,7 @@ class AlarmApi:
 
     @operation("SetAlarmState")
     def set_alarm_state(self, call: Call) -> None:
-        """Put an alarm into a state by hand; its actions follow, as on AWS."""
+        """Set the state of an alarm; its actions run, as on AWS."""
         p = call.params
         alarm, data = self._find(p["AlarmName"]), p.get("StateReasonData", "")
         if isinstance(alarm, CompositeAlarm):
@@ -150,12 +150,12 @@ class AlarmApi:
 
     @operation("EnableAlarmActions")
     def enable_alarm_actions(self, call: Call) -> None:
-        """Let the actions of alarms run."""
+        """Enable the actions of alarms."""
         self._set_enabled(call.params["AlarmNames"], enabled=True)
 
     @operation("DisableAlarmActions")
     def disable_alarm_actions(self, call: Call) -> None:
-        """Keep the actions of alarms from running."""
+        """Disable the actions of alarms."""
         self._set_enabled(call.params["AlarmNames"], enabled=False)
 
     @operation("TagResource")
@@ -166,14 +166,14 @@ class AlarmApi:
 
     @operation("UntagResource")
     def untag_resource(self, call: Call) -> None:
-        """Take tags away."""
+        """Remove tags."""
         tags = self._tags.get(call.params["ResourceARN"], {})
         for key in call.params["TagKeys"]:
             tags.pop(key, None)
 
     @operation("ListTagsForResource")
     def list_tags(self, call: Call) -> dict[str, Any]:
-        """Tags of an alarm or a dashboard."""
+        """Return the tags of an alarm or a dashboard."""
         tags = self._tags.get(call.params["ResourceARN"], {})
         return {"Tags": [{"Key": k, "Value": v} for k, v in tags.items()]}
 
@@ -184,8 +184,8 @@ class AlarmApi:
                 alarm.definition["ActionsEnabled"] = enabled
 
 
-def _by_kind(found: Iterable[tuple[AnyAlarm, Mapping[str, Any]]], call: Call) -> dict[str, Any]:
-    answer = page("Alarms", list(found), call, size="MaxRecords")
+def _by_kind(matching: Iterable[tuple[AnyAlarm, Mapping[str, Any]]], call: Call) -> dict[str, Any]:
+    answer = page("Alarms", list(matching), call, size="MaxRecords")
     shown = answer.pop("Alarms")
     return {
         "MetricAlarms": [d for a, d in shown if not isinstance(a, CompositeAlarm)],
@@ -194,13 +194,13 @@ def _by_kind(found: Iterable[tuple[AnyAlarm, Mapping[str, Any]]], call: Call) ->
     }
 
 
-def _check(given: Mapping[str, Any], watch: Watch) -> None:
-    name = given["AlarmName"]
-    for member in _NOT_HERE:
-        if given.get(member):
+def _check(definition: Mapping[str, Any], watch: Watch) -> None:
+    name = definition["AlarmName"]
+    for member in _UNSUPPORTED:
+        if definition.get(member):
             raise _invalid(f"alarm {name}: {member} is not supported here")
-    check_operator(given, watch, sorted(OPERATORS))
-    period, periods = watch.period, int(given["EvaluationPeriods"])
+    check_operator(definition, watch, sorted(OPERATORS))
+    period, periods = watch.period, int(definition["EvaluationPeriods"])
     if period < 10:
         raise _invalid(f"alarm {name}: Period must be 10, 20, 30 or a multiple of 60 seconds")
     longest = _MAX_RANGE_LONG if period >= 3600 else _MAX_RANGE_SHORT
@@ -209,7 +209,7 @@ def _check(given: Mapping[str, Any], watch: Watch) -> None:
             f"alarm {name}: EvaluationPeriods x Period must be at most {longest} seconds, "
             f"got {periods} x {period}"
         )
-    if int(given.get("DatapointsToAlarm", periods)) > periods:
+    if int(definition.get("DatapointsToAlarm", periods)) > periods:
         raise _invalid(f"alarm {name}: DatapointsToAlarm must not exceed {periods}")
 
 

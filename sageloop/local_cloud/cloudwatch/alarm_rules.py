@@ -1,4 +1,4 @@
-"""The language of composite alarms: states of other alarms, joined by AND, OR and NOT.
+"""The AlarmRule language of composite alarms: alarm states joined by AND, OR and NOT.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html
 """
@@ -24,19 +24,19 @@ _TOKEN = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
-# The state of the alarm of a name, or None if there is none.
+# The state of an alarm by its name, or None if it does not exist.
 StateOf = Callable[[str], str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class InState:
-    """``ALARM("name")`` and its like."""
+    """``ALARM("name")``, ``OK("name")`` or ``INSUFFICIENT_DATA("name")``."""
 
     state: str
     alarm: str
 
     def holds(self, state_of: StateOf) -> bool:
-        """Whether the alarm is in the state now."""
+        """Whether the alarm is in the state."""
         return state_of(self.alarm) == self.state
 
 
@@ -47,13 +47,13 @@ class Constant:
     value: bool
 
     def holds(self, state_of: StateOf) -> bool:
-        """The value."""
+        """The constant."""
         return self.value
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """The opposite of a rule."""
+    """The negation of a rule."""
 
     of: Rule
 
@@ -90,9 +90,9 @@ Rule = InState | Constant | Not | Both | Either
 
 
 def parse(text: str) -> Rule:
-    """The rule in a text.
+    """Parse an AlarmRule.
 
-    Raises ``ValidationError`` that shows what cannot be read, or how many alarms are too many.
+    Raises ``ValidationError`` for a syntax error or for too many alarms.
     """
     if not 1 <= len(text) <= MAX_LENGTH:
         raise invalid(f"AlarmRule has 1 to {MAX_LENGTH} characters, got {len(text)}")
@@ -104,7 +104,7 @@ def parse(text: str) -> Rule:
 
 
 def children(rule: Rule) -> frozenset[str]:
-    """Names of the alarms a rule looks at."""
+    """The names of the alarms in a rule."""
     if isinstance(rule, InState):
         return frozenset((rule.alarm,))
     if isinstance(rule, Not):
@@ -115,12 +115,12 @@ def children(rule: Rule) -> frozenset[str]:
 
 
 def name_of(name_or_arn: str) -> str:
-    """An alarm's name, whichever of name and ARN is given."""
+    """The name of an alarm from its name or ARN."""
     return name_or_arn.split(":", 6)[6] if name_or_arn.startswith("arn:") else name_or_arn
 
 
 def invalid(what: str) -> AwsError:
-    """The refusal of a composite alarm's definition."""
+    """The error for an invalid composite alarm."""
     return AwsError("ValidationError", what)
 
 
@@ -171,10 +171,10 @@ class _Parser:
     def _peek(self) -> str:
         return self._tokens[self._at][0]
 
-    def _unexpected(self, wanted: str) -> AwsError:
+    def _unexpected(self, expected: str) -> AwsError:
         kind, state, place = self._tokens[self._at]
-        found = "the end" if kind == "end" else (state.state if state else kind)
-        return self._refusal(f"{found} at character {place + 1} where {wanted} is expected")
+        token = "the end" if kind == "end" else (state.state if state else kind)
+        return self._refusal(f"{token} at character {place + 1} where {expected} is expected")
 
     def _refusal(self, why: str) -> AwsError:
         return invalid(f"AlarmRule cannot be read: {why}: {self._text}")
@@ -182,15 +182,15 @@ class _Parser:
     def _split(self) -> None:
         at, end = 0, len(self._text.rstrip())
         while at < end:
-            found = _TOKEN.match(self._text, at)
-            if found is None:
+            match = _TOKEN.match(self._text, at)
+            if match is None:
                 rest = self._text[at:].lstrip()
                 raise self._refusal(f"'{rest[:20]}' at character {len(self._text) - len(rest) + 1}")
-            word = found["state"] or found["word"] or found["sign"]
+            word = match["state"] or match["word"] or match["sign"]
             state = None
-            if found["state"]:
-                alarm = found["double"] or found["single"] or found["bare"]
+            if match["state"]:
+                alarm = match["double"] or match["single"] or match["bare"]
                 state = InState(word.upper(), name_of(alarm))
-            self._tokens.append((word.upper(), state, found.end() - len(found[0].lstrip())))
-            at = found.end()
+            self._tokens.append((word.upper(), state, match.end() - len(match[0].lstrip())))
+            at = match.end()
         self._tokens.append(("end", None, end))

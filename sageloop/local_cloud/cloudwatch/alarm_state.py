@@ -1,4 +1,4 @@
-"""What every alarm has, whatever it watches: a state, a reason, a history."""
+"""State, reason and history, which metric and composite alarms have in common."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HISTORY = 500
 
 @dataclass(eq=False, kw_only=True)
 class AnyAlarm:
-    """A metric alarm or a composite one, as its Put call defined it, with its state."""
+    """An alarm as its Put call defined it, with its state."""
 
     kind: ClassVar[str]
 
@@ -30,17 +30,17 @@ class AnyAlarm:
 
     @property
     def acts(self) -> bool:
-        """Whether its actions are enabled."""
+        """Whether the alarm's actions are enabled."""
         return bool(self.definition.get("ActionsEnabled", True))
 
     def inherit(self, former: AnyAlarm) -> None:
-        """Take over the state of the definition that this one replaces."""
+        """Take over the state and the history of the replaced definition."""
         self.state, self.reason = former.state, former.reason
         self.reason_data, self.changed = former.reason_data, former.changed
         self.history = former.history
 
     def enter(self, state: State, reason: str, data: str, now: float) -> None:
-        """Go into a state and note it."""
+        """Change the state and add the change to the history."""
         previous = self.state
         self.state, self.reason, self.reason_data, self.changed = state, reason, data, now
         self.note(
@@ -65,6 +65,6 @@ class AnyAlarm:
 
 
 def iso_millis(time: float) -> str:
-    """A moment as CloudWatch writes it: ``2026-01-02T03:04:05.678+0000``."""
+    """Format epoch seconds as CloudWatch does: ``2026-01-02T03:04:05.678+0000``."""
     moment = datetime.fromtimestamp(time, UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}+0000"

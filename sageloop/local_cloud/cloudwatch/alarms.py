@@ -1,4 +1,4 @@
-"""Metric alarms: their definition, their evaluation on the virtual clock, their history."""
+"""Metric alarms: their definition, their evaluation on the virtual clock and their history."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sageloop.local_cloud.cloudwatch.alarm_state import AnyAlarm, iso_millis
-from sageloop.local_cloud.cloudwatch.evaluation import EXTRA_PERIODS, State, judge
+from sageloop.local_cloud.cloudwatch.evaluation import EXTRA_PERIODS, State, state_of_datapoints
 from sageloop.local_cloud.cloudwatch.readings import Readings
 from sageloop.local_cloud.cloudwatch.watching import Datapoint, Watch, datapoints
 
@@ -30,7 +30,7 @@ _SPOKEN = {
 
 @dataclass(eq=False, kw_only=True)
 class Alarm(AnyAlarm):
-    """One metric alarm as PutMetricAlarm defined it, with its state."""
+    """A metric alarm as PutMetricAlarm defined it, with its state."""
 
     kind: ClassVar[str] = "MetricAlarm"
 
@@ -38,7 +38,7 @@ class Alarm(AnyAlarm):
 
     @property
     def period(self) -> int:
-        """Seconds between the datapoints that are judged."""
+        """The period of a datapoint in seconds."""
         return self.watch.period
 
     @property
@@ -55,11 +55,11 @@ class Alarm(AnyAlarm):
 Transition = Callable[[Alarm, State, str], None]
 
 
-class AlarmBook:
-    """All metric alarms of the account, evaluated every virtual minute."""
+class AlarmRepository:
+    """The metric alarms of the account, evaluated every virtual minute."""
 
     def __init__(self, cloud: Cloud, readings: Readings, on_transition: Transition) -> None:
-        """``on_transition(alarm, previous, previous reason data)`` acts on a new state."""
+        """``on_transition(alarm, previous state, previous reason data)`` runs after a change."""
         self._cloud = cloud
         self._readings = readings
         self._on_transition = on_transition
@@ -67,7 +67,7 @@ class AlarmBook:
         self._alarms: dict[str, Alarm] = {}
 
     def put(self, alarm: Alarm) -> None:
-        """Add an alarm or redefine it; a redefined alarm keeps its state until evaluated."""
+        """Create or update an alarm; an updated alarm keeps its state until it is evaluated."""
         with self.lock:
             known = self._alarms.get(alarm.name)
             if known:
@@ -77,7 +77,7 @@ class AlarmBook:
             alarm.note(alarm.configured, "ConfigurationUpdate", f'Alarm "{alarm.name}" {verb}', {})
 
     def get(self, name: str) -> Alarm | None:
-        """The alarm of a name."""
+        """The alarm with a name, or ``None``."""
         with self.lock:
             return self._alarms.get(name)
 
@@ -87,37 +87,37 @@ class AlarmBook:
             return [self._alarms[name] for name in sorted(self._alarms)]
 
     def delete(self, name: str) -> None:
-        """Forget an alarm; no error if there is none."""
+        """Delete an alarm; no error if it does not exist."""
         with self.lock:
             self._alarms.pop(name, None)
 
     def evaluate_all(self) -> None:
-        """Evaluate every alarm at virtual now."""
+        """Evaluate every alarm at the virtual time."""
         now = self._cloud.clock.time()
         for alarm in self.all():
             self.evaluate(alarm, now)
 
     def evaluate(self, alarm: Alarm, now: float) -> None:
-        """Bring one alarm to the state its datapoints call for."""
-        found = datapoints(
+        """Set the state of one alarm by its datapoints."""
+        points = datapoints(
             self._readings, alarm.watch, alarm.definition,
             count=alarm.periods + EXTRA_PERIODS, now=now,
         )  # fmt: skip
-        if _ignores(alarm, found):
+        if _ignores(alarm, points):
             return
         with self.lock:
-            wanted = judge(
-                [point.breaching for point in found],
+            state = state_of_datapoints(
+                [point.breaching for point in points],
                 periods=alarm.periods, to_alarm=alarm.to_alarm,
                 missing=alarm.definition.get("TreatMissingData", "missing"), current=alarm.state,
             )  # fmt: skip
-            if wanted == alarm.state or self._alarms.get(alarm.name) is not alarm:
+            if state == alarm.state or self._alarms.get(alarm.name) is not alarm:
                 return
-            reason, data = _explain(alarm, found, wanted, now)
-            self.change(alarm, wanted, reason, data)
+            reason, data = _explain(alarm, points, state, now)
+            self.change(alarm, state, reason, data)
 
     def change(self, alarm: Alarm, state: State, reason: str, data: str) -> None:
-        """Put an alarm into a state, note it, and act on the transition."""
+        """Change an alarm's state, add it to the history and run the transition."""
         with self.lock:
             previous, previous_data = alarm.state, alarm.reason_data
             alarm.enter(state, reason, data, self._cloud.clock.time())
@@ -125,18 +125,18 @@ class AlarmBook:
             self._on_transition(alarm, previous, previous_data)
 
 
-def _ignores(alarm: Alarm, found: list[Datapoint]) -> bool:
-    """Whether an alarm on a percentile is to stay as it is, since too few values were seen."""
+def _ignores(alarm: Alarm, points: list[Datapoint]) -> bool:
+    """Whether an alarm on a percentile keeps its state because it has too few samples."""
     if alarm.definition.get("EvaluateLowSampleCountPercentile") != "ignore":
         return False
-    real = [point for point in found if point.value is not None][-alarm.periods :]
+    real = [point for point in points if point.value is not None][-alarm.periods :]
     return any(not point.significant for point in real)
 
 
 def _explain(
-    alarm: Alarm, found: list[Datapoint], wanted: State, now: float
+    alarm: Alarm, points: list[Datapoint], state: State, now: float
 ) -> tuple[str, str]:  # fmt: skip
-    recent = [point for point in found if point.breaching is not None][-alarm.periods :]
+    recent = [point for point in points if point.breaching is not None][-alarm.periods :]
     metric = alarm.watch.metric
     data: dict[str, Any] = {
         "version": "1.0",
@@ -151,12 +151,12 @@ def _explain(
     if alarm.watch.band:
         data["recentLowerThresholds"] = [p.bounds[0] for p in recent if p.bounds]
         data["recentUpperThresholds"] = [p.bounds[1] for p in recent if p.bounds]
-    reason = _crossed(alarm, recent, wanted) if recent else _nothing_seen(alarm, wanted)
+    reason = _crossed(alarm, recent, state) if recent else _no_data(alarm, state)
     return reason, json.dumps({k: v for k, v in data.items() if v is not None or k == "startDate"})
 
 
-def _crossed(alarm: Alarm, recent: list[Datapoint], wanted: State) -> str:
-    alarming, points = wanted == "ALARM", list(reversed(recent))
+def _crossed(alarm: Alarm, recent: list[Datapoint], state: State) -> str:
+    alarming, points = state == "ALARM", list(reversed(recent))
     count = sum(1 for point in points if bool(point.breaching) == alarming)
     least = alarm.to_alarm if alarming else alarm.periods - alarm.to_alarm + 1
     values = ", ".join(f"{p.value} ({_stamp(p.start)})" for p in points)
@@ -173,11 +173,11 @@ def _crossed(alarm: Alarm, recent: list[Datapoint], wanted: State) -> str:
     )
 
 
-def _nothing_seen(alarm: Alarm, wanted: State) -> str:
+def _no_data(alarm: Alarm, state: State) -> str:
     verb = "was" if alarm.periods == 1 else "were"
-    if wanted == "INSUFFICIENT_DATA":
+    if state == "INSUFFICIENT_DATA":
         return f"Insufficient Data: {_points(alarm.periods)} {verb} unknown."
-    taken = "Breaching" if wanted == "ALARM" else "NonBreaching"
+    taken = "Breaching" if state == "ALARM" else "NonBreaching"
     return (
         f"Threshold Crossed: no datapoints were received for {_counted(alarm.periods, 'period')} "
         f"and {_counted(alarm.periods, 'missing datapoint')} {verb} treated as [{taken}]."
@@ -193,8 +193,8 @@ def _counted(count: int, what: str) -> str:
 
 
 def _evaluated(point: Datapoint) -> dict[str, Any]:
-    found = {"timestamp": iso_millis(point.start), "value": point.value}
-    return found | {"sampleCount": point.count} if point.count else found
+    evaluated = {"timestamp": iso_millis(point.start), "value": point.value}
+    return evaluated | {"sampleCount": point.count} if point.count else evaluated
 
 
 def _stamp(time: float) -> str:

@@ -1,10 +1,10 @@
-"""Anomaly detectors: bands of expected values, learnt from a metric's own history.
+"""Anomaly detectors: bands of expected values, computed from the history of a metric.
 
-CloudWatch's model is not public; this one is ours and simple. From up to two weeks of history it
-takes the mean and the spread (standard deviation) of the same hour of the week; where that holds
-too few datapoints, of the same hour of the day; where that does too, of all of it. The band is
-``mean - width x spread`` to ``mean + width x spread``. It is learnt anew every virtual hour, up
-to that hour's beginning, so what happens now does not widen its own band.
+CloudWatch's model is not public; this one is the project's own. From up to two weeks of history
+it takes the mean and the standard deviation of equal hours of the week; with too few datapoints,
+of equal hours of the day; with too few again, of the whole history. The band is
+``mean - width x deviation`` to ``mean + width x deviation``. It is computed again every virtual
+hour from data before that hour, so that current values do not widen their own band.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 HISTORY_SECONDS = 14 * 86_400
 _LEARN_EVERY = 3600
 _FEWEST = 3
-# A metric that never moved would have no band at all; a hundredth of its level is one.
+# A constant metric would have a band of width 0; a hundredth of its level is the minimum.
 _LEAST_SPREAD = 0.01
 
 Key = tuple[Any, ...]
@@ -38,7 +38,7 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The mean of some values, and how far they lie from it."""
+    """The mean and the standard deviation of values."""
 
     count: int
     mean: float
@@ -46,7 +46,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Of at least one value."""
+        """Compute them from at least one value."""
         mean = fsum(values) / len(values)
         deviation = sqrt(fsum((v - mean) ** 2 for v in values) / len(values))
         return cls(len(values), mean, max(deviation, _LEAST_SPREAD * abs(mean)))
@@ -54,7 +54,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What a history says of the values to expect."""
+    """Expected values, computed from a history."""
 
     by_hour_of_week: Mapping[int, Spread]
     by_hour_of_day: Mapping[int, Spread]
@@ -63,7 +63,7 @@ class Model:
 
     @classmethod
     def learnt(cls, points: Mapping[float, float], zone: ZoneInfo) -> Model:
-        """From datapoints by epoch seconds."""
+        """Compute a model from datapoints by epoch seconds."""
         weekly: dict[int, list[float]] = {}
         daily: dict[int, list[float]] = {}
         for t, value in points.items():
@@ -78,14 +78,14 @@ class Model:
         )
 
     def expected(self, time: float) -> Spread | None:
-        """The nearest habit that is known well enough, if any is."""
+        """The spread of the most specific period with enough datapoints, or ``None``."""
         hour = _hour_of_week(time, self.zone)
         habits = (self.by_hour_of_week.get(hour), self.by_hour_of_day.get(hour % 24), self.of_all)
         return next((h for h in habits if h is not None and h.count >= _FEWEST), None)
 
     @property
     def state(self) -> str:
-        """The state as DescribeAnomalyDetectors names it."""
+        """The StateValue of DescribeAnomalyDetectors."""
         if self.of_all is None:
             return "PENDING_TRAINING"
         return "TRAINED" if self.of_all.count >= _FEWEST else "TRAINED_INSUFFICIENT_DATA"
@@ -93,7 +93,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Detector:
-    """One detector: what it is of, and how its history is to be read."""
+    """A detector: its metric or expression, and the configuration of its history."""
 
     key: Key
     queries: Mapping[str, Query]
@@ -104,12 +104,12 @@ class Detector:
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def keeps(self, time: float) -> bool:
-        """Whether a moment of the history counts."""
+        """Whether a time of the history is not excluded."""
         return not any(start <= time < end for start, end in self.excluded)
 
 
 class AnomalyBands:
-    """The account's detectors and what they have learnt."""
+    """The detectors of the account and their models."""
 
     def __init__(self, clock: VirtualClock, store: MetricStore) -> None:
         self._clock = clock
@@ -119,7 +119,7 @@ class AnomalyBands:
         self._learnt: dict[tuple[Any, ...], tuple[tuple[Any, ...], Model]] = {}
 
     def put(self, detector: Detector, *, replace: bool = True) -> Detector:
-        """Add a detector, or change the one of the same metric, which keeps its id."""
+        """Create a detector, or update the one of an equal metric, which keeps its id."""
         with self._lock:
             known = self._detectors.get(detector.key)
             if known is not None and not replace:
@@ -138,37 +138,37 @@ class AnomalyBands:
             return list(self._detectors.values())
 
     def remove(self, key: Key) -> bool:
-        """Forget a detector; false if there was none."""
+        """Delete a detector; false if it does not exist."""
         with self._lock:
             return self._detectors.pop(key, None) is not None
 
     def band(self, computation: Computation, of: syntax.Node, width: float) -> Many:
-        """The lower and the upper bound at each moment of a computation's span.
+        """The lower and the upper bound at each period of a computation's span.
 
-        Without a detector for what is given there are no datapoints, as on AWS.
+        Without a detector of the metric the bounds have no datapoints, as on AWS.
         """
-        given = computation.value(of)
-        if not isinstance(given, TimeSeries):
-            raise syntax.invalid(f"{BAND} takes a time series, not {kind_of(given)}")
+        value = computation.value(of)
+        if not isinstance(value, TimeSeries):
+            raise syntax.invalid(f"{BAND} takes a time series, not {kind_of(value)}")
         with self._lock:
             detector = self._detectors.get(key_of(computation.queries, of))
         low: dict[float, float | None] = {}
         high: dict[float, float | None] = {}
         if detector is not None:
-            model = self._model(detector, computation, of, given.period)
-            for t in computation.span.starts(given.period):
+            model = self._model(detector, computation, of, value.period)
+            for t in computation.span.starts(value.period):
                 expected = model.expected(t)
                 if expected is not None:
                     low[t] = expected.mean - width * expected.deviation
                     high[t] = expected.mean + width * expected.deviation
-        named = given.label or given.id
+        named = value.label or value.id
         return (
-            given.with_points(low).named(given.id, f"{named} expected at least"),
-            given.with_points(high).named(given.id, f"{named} expected at most"),
+            value.with_points(low).named(value.id, f"{named} expected at least"),
+            value.with_points(high).named(value.id, f"{named} expected at most"),
         )
 
     def state_of(self, detector: Detector, computation: Computation) -> str:
-        """How far a detector has learnt."""
+        """The state of a detector's model."""
         of = syntax.Reference(detector.watched)
         period = detector.queries[detector.watched].period
         return self._model(detector, computation, of, period).state
@@ -178,13 +178,13 @@ class AnomalyBands:
     ) -> Model:
         end = self._clock.time() // _LEARN_EVERY * _LEARN_EVERY
         span = Span(end - HISTORY_SECONDS, end, computation.span.anchor % period)
-        seen = tuple(
+        ranges = tuple(
             self._store.count(q.series, span.start, span.end)
             for q in computation.queries.values()
             if q.series is not None
         )
         of_what = (detector.key, period, span.anchor)
-        up_to = (end, seen, detector.excluded, detector.zone)
+        up_to = (end, ranges, detector.excluded, detector.zone)
         with self._lock:
             known = self._learnt.get(of_what)
         if known is not None and known[0] == up_to:
@@ -200,7 +200,7 @@ class AnomalyBands:
 
 
 def key_of(queries: Mapping[str, Query], of: syntax.Node) -> Key:
-    """What makes two bands the same: a metric with its statistic, or a whole computation."""
+    """The identity of a band: a metric with its statistic, or a whole computation."""
     query = queries.get(of.id) if isinstance(of, syntax.Reference) else None
     if query is not None and query.series is not None:
         return ("metric", query.series, query.stat)
@@ -209,16 +209,16 @@ def key_of(queries: Mapping[str, Query], of: syntax.Node) -> Key:
     return ("math", of, tuple(sorted(_inputs(queries, of, frozenset()), key=repr)))
 
 
-def _inputs(queries: Mapping[str, Query], of: syntax.Node, seen: frozenset[str]) -> set[Key]:
-    found: set[Key] = set()
-    for id_ in syntax.references(of) - seen:
+def _inputs(queries: Mapping[str, Query], of: syntax.Node, visited: frozenset[str]) -> set[Key]:
+    keys: set[Key] = set()
+    for id_ in syntax.references(of) - visited:
         query = queries.get(id_)
         if query is None:
             continue
-        found.add((id_, query.series, query.stat, query.period, query.node))
+        keys.add((id_, query.series, query.stat, query.period, query.node))
         if query.node is not None:
-            found |= _inputs(queries, query.node, seen | {id_})
-    return found
+            keys |= _inputs(queries, query.node, visited | {id_})
+    return keys
 
 
 def _hour_of_week(time: float, zone: ZoneInfo) -> int:

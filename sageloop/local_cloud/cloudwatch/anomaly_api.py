@@ -1,4 +1,4 @@
-"""PutAnomalyDetector and the operations around it."""
+"""The API operations of anomaly detectors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _UNKNOWN = ("AdaptationSpeed", "OutlierFilteringStrength")
 
 
 class AnomalyApi:
-    """The operations on anomaly detectors."""
+    """Operations on anomaly detectors."""
 
     def __init__(self, bands: AnomalyBands, readings: Readings) -> None:
         self._bands = bands
@@ -36,24 +36,24 @@ class AnomalyApi:
 
     @operation("PutAnomalyDetector")
     def put_anomaly_detector(self, call: Call) -> dict[str, Any]:
-        """Have a band learnt for a metric with a statistic, or for an expression."""
+        """Create a detector of a metric with a statistic, or of an expression."""
         made = _detector(call.params)
         return {"AnomalyDetectorId": self._bands.put(made).id}
 
     @operation("DescribeAnomalyDetectors")
     def describe_anomaly_detectors(self, call: Call) -> dict[str, Any]:
-        """Detectors by id, metric or type; of single metrics unless asked otherwise."""
+        """Return detectors by id, metric or type; by default those of single metrics."""
         ids = call.params.get("AnomalyDetectorIds")
-        found = [
+        detectors = [
             self._described(detector)
             for detector in self._bands.all()
             if (detector.id in ids if ids else _matches(detector, call.params))
         ]
-        return page("AnomalyDetectors", found, call, size="MaxResults")
+        return page("AnomalyDetectors", detectors, call, size="MaxResults")
 
     @operation("DeleteAnomalyDetector")
     def delete_anomaly_detector(self, call: Call) -> None:
-        """Forget a detector, by its id or by what it is of."""
+        """Delete a detector by its id or its metrics."""
         id_ = call.params.get("AnomalyDetectorId")
         keys = [d.key for d in self._bands.all() if d.id == id_] if id_ else []
         if not id_:
@@ -71,7 +71,7 @@ class AnomalyApi:
 
 
 def detectors_of(watch: Watch) -> Detector | None:
-    """The detector that an alarm on a band needs; CloudWatch makes it along with the alarm."""
+    """The detector of an alarm on a band, which CloudWatch creates with the alarm."""
     node = watch.queries[watch.band].node if watch.band else None
     if not isinstance(node, syntax.FunctionCall) or node.name != BAND:
         return None
@@ -81,27 +81,30 @@ def detectors_of(watch: Watch) -> Detector | None:
     query = watch.queries[of.id]
     if query.series is not None:
         return _of_metric(query.series, query.stat, {}, {})
-    asked = [q for q in watch.queries.values() if q.id != watch.band]
-    listed = [_asked(q, returned=q.id == of.id) for q in asked]
+    queries = [q for q in watch.queries.values() if q.id != watch.band]
+    listed = [_as_request(q, returned=q.id == of.id) for q in queries]
     return _of_queries(listed, {}, {})
 
 
 def invalid(what: str) -> AwsError:
-    """The refusal of a detector."""
+    """The error for an invalid detector."""
     return AwsError("InvalidParameterValue", what)
 
 
-def _detector(given: Mapping[str, Any]) -> Detector:
-    config, traits = given.get("Configuration") or {}, given.get("MetricCharacteristics") or {}
-    single, math = given.get("SingleMetricAnomalyDetector"), given.get("MetricMathAnomalyDetector")
-    if math and (single or given.get("MetricName")):
+def _detector(params: Mapping[str, Any]) -> Detector:
+    config, traits = params.get("Configuration") or {}, params.get("MetricCharacteristics") or {}
+    single, math = (
+        params.get("SingleMetricAnomalyDetector"),
+        params.get("MetricMathAnomalyDetector"),
+    )
+    if math and (single or params.get("MetricName")):
         raise AwsError(
             "InvalidParameterCombination",
             "a detector is of one metric or of MetricMathAnomalyDetector, not of both",
         )
     if math:
         return _of_queries(math["MetricDataQueries"], config, traits)
-    named = single or given
+    named = single or params
     lacking = [m for m in ("Namespace", "MetricName", "Stat") if not named.get(m)]
     if lacking:
         raise AwsError("MissingParameter", f"a detector needs {', '.join(lacking)}")
@@ -125,16 +128,16 @@ def _of_metric(
 
 
 def _of_queries(
-    given: Sequence[Mapping[str, Any]], config: Mapping[str, Any], traits: Mapping[str, Any]
+    members: Sequence[Mapping[str, Any]], config: Mapping[str, Any], traits: Mapping[str, Any]
 ) -> Detector:
-    queries = queries_of(given)
+    queries = queries_of(members)
     returned = [q.id for q in queries.values() if q.returned]
     if len(returned) != 1:
         raise invalid(
             "exactly one query of MetricMathAnomalyDetector must have ReturnData true, got "
             f"{', '.join(returned) or 'none'}"
         )
-    described = {"MetricMathAnomalyDetector": {"MetricDataQueries": list(given)}}
+    described = {"MetricMathAnomalyDetector": {"MetricDataQueries": list(members)}}
     return _configured(queries, returned[0], described, config, traits)
 
 
@@ -165,10 +168,10 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError) as error:
-        raise invalid(f"MetricTimezone {name} is no time zone") from error
+        raise invalid(f"MetricTimezone {name} is not a time zone") from error
 
 
-def _asked(query: Query, *, returned: bool) -> dict[str, Any]:
+def _as_request(query: Query, *, returned: bool) -> dict[str, Any]:
     if query.series is None:
         return {
             "Id": query.id, "Expression": query.expression, "Label": query.label,
@@ -186,12 +189,12 @@ def _asked(query: Query, *, returned: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _matches(detector: Detector, asked: Mapping[str, Any]) -> bool:
+def _matches(detector: Detector, params: Mapping[str, Any]) -> bool:
     single = detector.described.get("SingleMetricAnomalyDetector")
-    types = asked.get("AnomalyDetectorTypes") or ["SINGLE_METRIC"]
+    types = params.get("AnomalyDetectorTypes") or ["SINGLE_METRIC"]
     if ("SINGLE_METRIC" if single else "METRIC_MATH") not in types:
         return False
-    wanted = {m: asked[m] for m in ("Namespace", "MetricName") if asked.get(m)}
-    if asked.get("Dimensions"):
-        wanted["Dimensions"] = sorted(asked["Dimensions"], key=lambda d: str(d["Name"]))
-    return all(single is not None and single[m] == value for m, value in wanted.items())
+    expected = {m: params[m] for m in ("Namespace", "MetricName") if params.get(m)}
+    if params.get("Dimensions"):
+        expected["Dimensions"] = sorted(params["Dimensions"], key=lambda d: str(d["Name"]))
+    return all(single is not None and single[m] == value for m, value in expected.items())

@@ -1,4 +1,4 @@
-"""Composite alarms: their states follow from other alarms', their actions may be held back."""
+"""Composite alarms: states derived from other alarms, with suppressible actions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from sageloop.local_cloud.cloudwatch.alarm_rules import Rule, children, invalid, name_of
 from sageloop.local_cloud.cloudwatch.alarm_state import AnyAlarm, iso_millis
-from sageloop.local_cloud.cloudwatch.alarms import AlarmBook
+from sageloop.local_cloud.cloudwatch.alarms import AlarmRepository
 from sageloop.local_cloud.cloudwatch.evaluation import State
 
 if TYPE_CHECKING:
@@ -21,26 +21,26 @@ Withheld = Literal["Alarm", "WaitPeriod", "ExtensionPeriod"]
 
 @dataclass(eq=False, kw_only=True)
 class CompositeAlarm(AnyAlarm):
-    """One composite alarm as PutCompositeAlarm defined it, with its state."""
+    """A composite alarm as PutCompositeAlarm defined it, with its state."""
 
     kind: ClassVar[str] = "CompositeAlarm"
 
     rule: Rule
-    # Why its actions are held back, and which turn of holding back that is.
+    # The reason why actions are suppressed, and a counter that identifies the suppression.
     withheld: Withheld | None = None
     turn: int = 0
     suppressor_left: float = 0.0
 
     @property
     def children(self) -> frozenset[str]:
-        """Names of the alarms its rule looks at."""
+        """The names of the alarms in the rule."""
         return children(self.rule)
 
     @property
     def suppressor(self) -> str | None:
-        """Name of the alarm that holds its actions back, if there is one."""
-        given = self.definition.get("ActionsSuppressor")
-        return name_of(given) if given else None
+        """The name of the alarm that suppresses the actions, or ``None``."""
+        name = self.definition.get("ActionsSuppressor")
+        return name_of(name) if name else None
 
     @property
     def wait_period(self) -> float:
@@ -54,35 +54,34 @@ class CompositeAlarm(AnyAlarm):
 
     @property
     def withheld_because(self) -> str | None:
-        """The reason in DescribeAlarms' words."""
+        """The ActionsSuppressedReason of DescribeAlarms."""
         return f"Actions suppressed by {self.withheld}" if self.withheld else None
 
 
 @dataclass(frozen=True, slots=True)
 class Acts:
-    """What follows of a composite alarm's change: what is told, and what is done."""
+    """Callbacks of a composite alarm's change: the event, the actions and the listeners."""
 
     announce: Callable[[CompositeAlarm, State, str], None]
     perform: Callable[[CompositeAlarm, State], None]
     listeners: Callable[[AnyAlarm], None]
 
 
-class CompositeBook:
-    """All composite alarms of the account; evaluated when an alarm they look at has changed."""
+class CompositeAlarmRepository:
+    """The composite alarms of the account, evaluated when one of their children changes."""
 
-    def __init__(self, cloud: Cloud, metric_alarms: AlarmBook, acts: Acts) -> None:
+    def __init__(self, cloud: Cloud, metric_alarms: AlarmRepository, acts: Acts) -> None:
         self._cloud = cloud
         self._metric_alarms = metric_alarms
         self._acts = acts
-        # One lock for all alarms: a change runs from a child up to its parents.
+        # One lock for all alarms: a change propagates from a child to its parents.
         self._lock = metric_alarms.lock
         self._alarms: dict[str, CompositeAlarm] = {}
 
     def put(self, alarm: CompositeAlarm) -> None:
-        """Add an alarm or redefine it, and evaluate it.
+        """Create or update an alarm, and evaluate it.
 
-        Raises ``ValidationError`` if alarms that it names are not there, or if it would look at
-        itself through others.
+        Raises ``ValidationError`` if alarms of its rule do not exist, or if the rule is circular.
         """
         with self._lock:
             self._check(alarm)
@@ -96,7 +95,7 @@ class CompositeBook:
             self._evaluate(alarm, None)
 
     def get(self, name: str) -> CompositeAlarm | None:
-        """The alarm of a name."""
+        """The alarm with a name, or ``None``."""
         with self._lock:
             return self._alarms.get(name)
 
@@ -106,18 +105,18 @@ class CompositeBook:
             return [self._alarms[name] for name in sorted(self._alarms)]
 
     def parents(self, name: str) -> list[CompositeAlarm]:
-        """The alarms whose rules look at one."""
+        """The alarms whose rules contain an alarm."""
         return [alarm for alarm in self.all() if name in alarm.children]
 
     def delete(self, name: str) -> None:
-        """Forget an alarm; no error if there is none."""
+        """Delete an alarm; no error if it does not exist."""
         with self._lock:
             gone = self._alarms.pop(name, None)
             if gone is not None:
                 gone.turn += 1
 
     def changed(self, alarm: AnyAlarm, previous: State) -> None:
-        """Follow the change of an alarm, metric or composite, in all that look at it."""
+        """Evaluate all parents of a changed alarm, metric or composite."""
         with self._lock:
             for other in self.all():
                 if other.suppressor == alarm.name:
@@ -126,7 +125,7 @@ class CompositeBook:
                 self._evaluate(parent, alarm)
 
     def change(self, alarm: CompositeAlarm, state: State, reason: str, data: str) -> None:
-        """Put an alarm into a state, note it, tell of it, and act unless that is held back."""
+        """Change the state, add it to the history, publish it, and act unless suppressed."""
         with self._lock:
             previous, previous_data = alarm.state, alarm.reason_data
             alarm.enter(state, reason, data, self._cloud.clock.time())
@@ -140,27 +139,27 @@ class CompositeBook:
         self.changed(alarm, previous)
 
     def _evaluate(self, alarm: CompositeAlarm, cause: AnyAlarm | None) -> None:
-        wanted: State = "ALARM" if alarm.rule.holds(self._state_of) else "OK"
-        if wanted == alarm.state:
+        state: State = "ALARM" if alarm.rule.holds(self._state_of) else "OK"
+        if state == alarm.state:
             return
         now = self._cloud.clock.time()
         reason = (
-            f"{alarm.arn} was created or changed, and its rule evaluates to {wanted}"
+            f"{alarm.arn} was created or changed, and its rule evaluates to {state}"
             if cause is None
             else f"{cause.arn} transitioned to {cause.state} at {_spoken(now)}"
         )
-        found = [] if cause is None else [cause]
+        causes = [] if cause is None else [cause]
         data = {
             "triggeringAlarms": [
                 {"arn": a.arn, "state": {"value": a.state, "timestamp": iso_millis(a.changed)}}
-                for a in found
+                for a in causes
             ]
         }
-        self.change(alarm, wanted, reason, json.dumps(data))
+        self.change(alarm, state, reason, json.dumps(data))
 
     def _state_of(self, name: str) -> State | None:
-        found = self._find(name)
-        return found.state if found else None
+        alarm = self._find(name)
+        return alarm.state if alarm else None
 
     def _find(self, name: str) -> AnyAlarm | None:
         return self._alarms.get(name) or self._metric_alarms.get(name)
@@ -178,7 +177,7 @@ class CompositeBook:
         circle = self._way_back(alarm.children, alarm.name, (alarm.name,))
         if circle:
             raise invalid(
-                f"Could not save the composite alarm {alarm.name}: it would look at itself by "
+                f"Could not save the composite alarm {alarm.name}: its rule is circular: "
                 f"{' -> '.join(circle)}"
             )
 
@@ -188,21 +187,21 @@ class CompositeBook:
         for name in sorted(names):
             if name == goal:
                 return (*way, name)
-            found = self._alarms.get(name)
-            circle = self._way_back(found.children, goal, (*way, name)) if found else None
+            alarm = self._alarms.get(name)
+            circle = self._way_back(alarm.children, goal, (*way, name)) if alarm else None
             if circle:
                 return circle
         return None
 
     def _enter(self, alarm: CompositeAlarm, previous: State) -> bool:
-        """Hold back or let go as the suppressor has it; whether actions run at once."""
+        """Suppress or release the actions by the suppressor's state; returns whether to act."""
         held, now = alarm.withheld is not None, self._cloud.clock.time()
         alarm.withheld, alarm.turn = None, alarm.turn + 1
         if alarm.suppressor is None:
             return True
         suppressing = self._state_of(alarm.suppressor) == "ALARM"
         if alarm.state != "ALARM":
-            # Nobody was told of the alarm, or is to be told now: its end is no news either.
+            # The ALARM was suppressed, or this change is: no action reports its end either.
             return not (held or suppressing)
         extended = alarm.suppressor_left + alarm.extension_period - now
         if suppressing:

@@ -11,17 +11,20 @@ from sageloop.local_cloud.cloudwatch.composite import CompositeAlarm
 from sageloop.local_cloud.core.service import Call, operation
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.cloudwatch.composite import CompositeBook
+    from sageloop.local_cloud.cloudwatch.composite import CompositeAlarmRepository
     from sageloop.local_cloud.core.clock import VirtualClock
 
 _PERIODS = ("ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod")
 
 
 class CompositeApi:
-    """The operation that defines composite alarms; the others are those of all alarms."""
+    """PutCompositeAlarm; the other operations are those of all alarms."""
 
     def __init__(
-        self, composites: CompositeBook, tags: dict[str, dict[str, str]], clock: VirtualClock
+        self,
+        composites: CompositeAlarmRepository,
+        tags: dict[str, dict[str, str]],
+        clock: VirtualClock,
     ) -> None:
         self._composites = composites
         self._tags = tags
@@ -29,13 +32,13 @@ class CompositeApi:
 
     @operation("PutCompositeAlarm")
     def put_composite_alarm(self, call: Call) -> None:
-        """Define an alarm on the states of other alarms, and evaluate it at once."""
-        given = {k: v for k, v in call.params.items() if k != "Tags"}
-        name = given["AlarmName"]
-        _check(name, given)
+        """Define a composite alarm and evaluate it."""
+        definition = {k: v for k, v in call.params.items() if k != "Tags"}
+        name = definition["AlarmName"]
+        _check(name, definition)
         arn = f"arn:aws:cloudwatch:{call.region}:{call.account_id}:alarm:{name}"
         alarm = CompositeAlarm(
-            name=name, arn=arn, definition=given, rule=parse(given["AlarmRule"]),
+            name=name, arn=arn, definition=definition, rule=parse(definition["AlarmRule"]),
             configured=self._clock.time(),
         )  # fmt: skip
         self._composites.put(alarm)
@@ -43,17 +46,16 @@ class CompositeApi:
             self._tags[arn] = {t["Key"]: t["Value"] for t in call.params["Tags"]}
 
 
-def _check(name: str, given: Mapping[str, Any]) -> None:
-    if given.get("ActionConfiguration"):
+def _check(name: str, definition: Mapping[str, Any]) -> None:
+    if definition.get("ActionConfiguration"):
         raise invalid(f"alarm {name}: ActionConfiguration is not supported here")
     for member in ("AlarmActions", "OKActions", "InsufficientDataActions"):
-        refuse_unsupported(given.get(member, []), composite=True)
-    suppressed = bool(given.get("ActionsSuppressor"))
+        refuse_unsupported(definition.get(member, []), composite=True)
+    suppressed = bool(definition.get("ActionsSuppressor"))
     for member in _PERIODS:
-        if (member in given) != suppressed:
+        if (member in definition) != suppressed:
             raise invalid(
-                f"alarm {name}: ActionsSuppressor, {' and '.join(_PERIODS)} come together or not "
-                "at all"
+                f"alarm {name}: ActionsSuppressor, {' and '.join(_PERIODS)} are required together"
             )
-        if given.get(member, 0) < 0:
-            raise invalid(f"alarm {name}: {member} must be 0 or more, got {given[member]}")
+        if definition.get(member, 0) < 0:
+            raise invalid(f"alarm {name}: {member} must be 0 or more, got {definition[member]}")

@@ -1,4 +1,4 @@
-"""Dashboards: stored and given back, drawn by nobody here."""
+"""Dashboards: stored and returned, without rendering."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class DashboardApi:
-    """The dashboard operations."""
+    """Operations on dashboards."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -22,7 +22,7 @@ class DashboardApi:
 
     @operation("PutDashboard")
     def put_dashboard(self, call: Call) -> dict[str, Any]:
-        """Store a dashboard whose body is JSON."""
+        """Store a dashboard with a JSON body."""
         try:
             json.loads(call.params["DashboardBody"])
         except ValueError as error:
@@ -33,7 +33,7 @@ class DashboardApi:
 
     @operation("GetDashboard")
     def get_dashboard(self, call: Call) -> dict[str, Any]:
-        """Give a dashboard back."""
+        """Return a dashboard."""
         name = call.params["DashboardName"]
         if name not in self._bodies:
             raise AwsError("ResourceNotFound", f"Dashboard {name} does not exist", 404)
@@ -45,7 +45,7 @@ class DashboardApi:
 
     @operation("ListDashboards")
     def list_dashboards(self, call: Call) -> dict[str, Any]:
-        """Dashboards by prefix."""
+        """Return the dashboards with a prefix."""
         prefix = call.params.get("DashboardNamePrefix", "")
         return {
             "DashboardEntries": [

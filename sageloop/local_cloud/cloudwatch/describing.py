@@ -1,4 +1,4 @@
-"""Alarms in DescribeAlarms' words, and which of them are meant."""
+"""The response of DescribeAlarms and the filters of its request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LISTS = ("AlarmActions", "OKActions", "InsufficientDataActions")
 
 
 def described(alarm: AnyAlarm) -> dict[str, Any]:
-    """Everything about an alarm."""
+    """All members of an alarm."""
     changed = datetime.fromtimestamp(alarm.changed, UTC) if alarm.changed else None
     configured = datetime.fromtimestamp(alarm.configured, UTC)
     lists: dict[str, list[Any]] = {m: [] for m in _LISTS}
@@ -35,27 +35,27 @@ def described(alarm: AnyAlarm) -> dict[str, Any]:
 
 
 def as_child(alarm: AnyAlarm) -> dict[str, Any]:
-    """What ChildrenOfAlarmName tells of an alarm."""
+    """The members of a child in the response for ChildrenOfAlarmName."""
     known = described(alarm)
     return {m: known[m] for m in ("AlarmName", "AlarmArn", "StateValue", "StateUpdatedTimestamp")}
 
 
 def as_parent(alarm: AnyAlarm) -> dict[str, Any]:
-    """What ParentsOfAlarmName tells of an alarm."""
+    """The members of a parent in the response for ParentsOfAlarmName."""
     return {"AlarmName": alarm.name, "AlarmArn": alarm.arn}
 
 
-def is_meant(alarm: AnyAlarm, asked: Mapping[str, Any]) -> bool:
-    """Whether the names, prefix, state, action and types asked for mean this alarm.
+def is_meant(alarm: AnyAlarm, params: Mapping[str, Any]) -> bool:
+    """Whether an alarm matches the names, prefix, state, action and types of a request.
 
-    Without ``AlarmTypes`` only metric alarms are meant, whatever else is asked.
+    Without ``AlarmTypes`` only metric alarms match.
     """
-    names, action = asked.get("AlarmNames"), asked.get("ActionPrefix")
+    names, action = params.get("AlarmNames"), params.get("ActionPrefix")
     return (
-        alarm.kind in (asked.get("AlarmTypes") or ["MetricAlarm"])
+        alarm.kind in (params.get("AlarmTypes") or ["MetricAlarm"])
         and (not names or alarm.name in names)
-        and alarm.name.startswith(asked.get("AlarmNamePrefix", ""))
-        and asked.get("StateValue") in (None, alarm.state)
+        and alarm.name.startswith(params.get("AlarmNamePrefix", ""))
+        and params.get("StateValue") in (None, alarm.state)
         and (not action or any(a.startswith(action) for a in _actions(alarm)))
     )
 

@@ -1,4 +1,4 @@
-"""When an alarm is in ALARM: M of N datapoints, with CloudWatch's rules for missing ones.
+"""Alarm evaluation: M out of N datapoints, with CloudWatch's treatment of missing data.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
 """
@@ -11,8 +11,7 @@ from typing import Literal
 State = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
 Missing = Literal["missing", "ignore", "breaching", "notBreaching"]
 
-# CloudWatch looks a little further back than N periods for data that is there; its page shows
-# five datapoints retrieved for three evaluated.
+# CloudWatch retrieves more datapoints than N; its documentation shows five for three evaluated.
 EXTRA_PERIODS = 2
 
 _COMPARE = {
@@ -33,16 +32,16 @@ BAND_OPERATORS = frozenset(_OUTSIDE)
 
 
 def breaches(value: float, operator: str, threshold: float) -> bool:
-    """Whether a datapoint is on the wrong side of the threshold."""
+    """Whether a datapoint breaches the threshold."""
     return bool(_COMPARE[operator](value, threshold))
 
 
 def outside(value: float, operator: str, bounds: tuple[float, float]) -> bool:
-    """Whether a datapoint is on the wrong side of a band's lower and upper bound."""
+    """Whether a datapoint breaches a band's lower or upper bound."""
     return bool(_OUTSIDE[operator](value, *bounds))
 
 
-def judge(
+def state_of_datapoints(
     breaching: Sequence[bool | None],
     *,
     periods: int,
@@ -50,9 +49,9 @@ def judge(
     missing: Missing,
     current: State,
 ) -> State:
-    """The state that a run of datapoints, oldest first, calls for (``None``: no data).
+    """The alarm state for datapoints, oldest first (``None``: no data).
 
-    ``breaching`` holds ``periods + EXTRA_PERIODS`` entries; ``to_alarm`` is M of M-out-of-N.
+    ``breaching`` has ``periods + EXTRA_PERIODS`` entries; ``to_alarm`` is M of M-out-of-N.
     """
     real = [b for b in breaching if b is not None]
     if len(real) >= periods:
@@ -68,7 +67,7 @@ def judge(
         return current
     if not real:
         return "INSUFFICIENT_DATA"
-    # Too few, and all of them breach: that is an alarm only if it began long enough ago, whatever
-    # went missing since. Until then the next datapoint may say otherwise.
+    # Fewer than M, all breaching: ALARM only if the oldest is old enough, whatever is missing
+    # since. Until then the next datapoint may change the result.
     age = len(breaching) - list(breaching).index(True)
     return "ALARM" if age >= to_alarm else current

@@ -1,4 +1,4 @@
-"""PutMetricData and the ways to read metrics."""
+"""The API operations of metrics."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class MetricApi:
-    """The metric operations."""
+    """Operations on metrics."""
 
     def __init__(self, metrics: MetricStore, readings: Readings, clock: VirtualClock) -> None:
         self._metrics = metrics
@@ -29,7 +29,7 @@ class MetricApi:
 
     @operation("PutMetricData")
     def put_metric_data(self, call: Call) -> None:
-        """Store samples; ``AWS/`` namespaces are the services' own."""
+        """Store samples; ``AWS/`` namespaces are reserved for services."""
         namespace = call.params["Namespace"]
         if namespace.startswith("AWS/") and not call.principal.endswith(".amazonaws.com"):
             raise AwsError(
@@ -45,17 +45,17 @@ class MetricApi:
 
     @operation("GetMetricStatistics")
     def get_metric_statistics(self, call: Call) -> dict[str, Any]:
-        """Datapoints of one metric."""
+        """Return datapoints of one metric."""
         p = call.params
         series = Series.of(p["Namespace"], p["MetricName"], dimensions_of(p))
-        wanted = [*p.get("Statistics", []), *p.get("ExtendedStatistics", [])]
+        names = [*p.get("Statistics", []), *p.get("ExtendedStatistics", [])]
         points = []
         for start, samples in self._windows(series, p["StartTime"], p["EndTime"], p["Period"]):
             point: dict[str, Any] = {
                 "Timestamp": datetime.fromtimestamp(start, UTC),
                 "Unit": self._metrics.unit(series),
             }
-            for name in wanted:
+            for name in names:
                 value = statistic(samples, name)
                 if name in p.get("ExtendedStatistics", []):
                     point.setdefault("ExtendedStatistics", {})[name] = value
@@ -66,14 +66,14 @@ class MetricApi:
 
     @operation("GetMetricData")
     def get_metric_data(self, call: Call) -> dict[str, Any]:
-        """Values of several metrics and of expressions over them."""
-        asked = call.params
-        queries = queries_of(asked.get("MetricDataQueries", []))
-        span = Span(asked["StartTime"].timestamp(), asked["EndTime"].timestamp())
+        """Return values of metrics and of expressions over them."""
+        params = call.params
+        queries = queries_of(params.get("MetricDataQueries", []))
+        span = Span(params["StartTime"].timestamp(), params["EndTime"].timestamp())
         if span.start >= span.end:
-            raise AwsError("ValidationError", "StartTime must lie before EndTime")
+            raise AwsError("ValidationError", "StartTime must be before EndTime")
         computed = self._readings.computation(queries, span)
-        newest_first = asked.get("ScanBy", "TimestampDescending") == "TimestampDescending"
+        newest_first = params.get("ScanBy", "TimestampDescending") == "TimestampDescending"
         results = [
             _result(query.id, line, newest_first=newest_first)
             for query in queries.values()
@@ -84,25 +84,25 @@ class MetricApi:
 
     @operation("ListMetrics")
     def list_metrics(self, call: Call) -> dict[str, Any]:
-        """Series that match a namespace, a name and dimensions."""
-        asked = call.params
-        found = []
+        """Return the metrics that match a namespace, a name and dimensions."""
+        params = call.params
+        metrics = []
         for series in self._metrics.all():
             held = dict(series.dimensions)
             if (
-                asked.get("Namespace") in (None, series.namespace)
-                and asked.get("MetricName")
+                params.get("Namespace") in (None, series.namespace)
+                and params.get("MetricName")
                 in (
                     None,
                     series.name,
                 )
                 and all(
                     d["Name"] in held and d.get("Value") in (None, held[d["Name"]])
-                    for d in asked.get("Dimensions", [])
+                    for d in params.get("Dimensions", [])
                 )
             ):
-                found.append(_described(series))
-        return {"Metrics": found}
+                metrics.append(_described(series))
+        return {"Metrics": metrics}
 
     def _windows(
         self, series: Series, start: datetime, end: datetime, period: int

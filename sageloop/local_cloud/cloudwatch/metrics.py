@@ -1,4 +1,4 @@
-"""Metric samples by series, and the statistics CloudWatch computes over them."""
+"""Metric samples by series, and CloudWatch's statistics of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sageloop.local_cloud.cloudwatch.statistics import Extended, extended
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.samples import Sample, Series
 
-# CloudWatch keeps 60-second data for 15 days; nothing here is aggregated, so that is the limit.
+# CloudWatch retains 60-second data for 15 days; samples are not aggregated, so that is the limit.
 RETENTION_SECONDS = 15 * 86_400
 
 
@@ -24,7 +24,7 @@ _COMPUTE: dict[str, Callable[[list[Sample]], float]] = {
 
 
 class MetricStore:
-    """Samples of every series, in order of time."""
+    """The samples of every series, in order of time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -32,7 +32,7 @@ class MetricStore:
         self._units: dict[Series, str] = {}
 
     def put(self, series: Series, sample: Sample, unit: str) -> None:
-        """Add a sample; those too old to be kept go."""
+        """Add a sample and delete those past retention."""
         with self._lock:
             self._units[series] = unit
             _append(self._samples.setdefault(series, []), sample)
@@ -42,8 +42,8 @@ class MetricStore:
     ) -> None:
         """Add an observation to each of several series.
 
-        Equal values that follow each other within a virtual second become one sample of a higher
-        count: no statistic changes, and what counts requests does not grow with each of them.
+        Equal consecutive values within a virtual second become one sample of a higher count: all
+        statistics stay equal, and memory does not grow with the number of requests.
         """
         second = now // 1
         with self._lock:
@@ -59,7 +59,7 @@ class MetricStore:
                     _append(samples, Sample(now, value, 1, value, value))
 
     def between(self, series: Series, start: float, end: float) -> list[Sample]:
-        """Samples with ``start <= time < end``."""
+        """The samples with ``start <= time < end``."""
         with self._lock:
             samples = self._samples.get(series, [])
             return samples[
@@ -67,13 +67,13 @@ class MetricStore:
             ]
 
     def count(self, series: Series, start: float, end: float) -> int:
-        """How many samples there are with ``start <= time < end``."""
+        """The number of samples with ``start <= time < end``."""
         with self._lock:
             samples = self._samples.get(series, [])
             return bisect_left(samples, end, key=_time) - bisect_left(samples, start, key=_time)
 
     def unit(self, series: Series) -> str:
-        """The unit last seen."""
+        """The unit of the latest sample."""
         return self._units.get(series, "None")
 
     def all(self) -> list[Series]:
@@ -83,35 +83,35 @@ class MetricStore:
 
 
 def statistic(samples: Iterable[Sample], name: str) -> float | None:
-    """One statistic of some samples; ``None`` when there are none.
+    """A statistic of samples; ``None`` if there are none.
 
-    Percentiles take the value at the rank, weighting each sample by its count. Raises
-    ``InvalidParameterValue`` for a statistic that is not computed here.
+    Percentiles are the value at the rank, with samples weighted by their count. Raises
+    ``InvalidParameterValue`` for an unsupported statistic.
     """
     kept = list(samples)
-    asked = None if name in _COMPUTE else _extended(name)
+    parsed = None if name in _COMPUTE else _extended(name)
     if not kept:
         return None
-    if asked is None:
+    if parsed is None:
         return _COMPUTE[name](kept)
-    return asked.of(sorted((s.total / s.count, s.count) for s in kept if s.count))
+    return parsed.of(sorted((s.total / s.count, s.count) for s in kept if s.count))
 
 
 def check_statistic(name: str) -> None:
-    """Raise ``InvalidParameterValue`` for a statistic that is not computed here."""
+    """Raise ``InvalidParameterValue`` for an unsupported statistic."""
     if name not in _COMPUTE:
         _extended(name)
 
 
 def _extended(name: str) -> Extended:
-    asked = extended(name)
-    if asked is None:
+    parsed = extended(name)
+    if parsed is None:
         raise AwsError(
             "InvalidParameterValue",
-            f"the statistic {name} is not computed here; there are {', '.join(_COMPUTE)}, pNN, "
+            f"the statistic {name} is not supported; supported are {', '.join(_COMPUTE)}, pNN, "
             "tmNN, wmNN, tcNN, tsNN, IQM, and TM, WM, TC, TS, PR with bounds such as (10%:90%)",
         )
-    return asked
+    return parsed
 
 
 def _all(sample: Sample, value: float) -> bool:
@@ -119,7 +119,7 @@ def _all(sample: Sample, value: float) -> bool:
 
 
 def _append(samples: list[Sample], sample: Sample) -> None:
-    """Add a sample in order of time; those too old to be kept go."""
+    """Add a sample in order of time and delete those past retention."""
     if not samples or sample.time >= samples[-1].time:
         samples.append(sample)
     else:

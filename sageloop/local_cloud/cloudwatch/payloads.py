@@ -1,4 +1,4 @@
-"""What alarms say: the body of their events, and the notice they publish to topics."""
+"""Payloads of alarm transitions: the event and the notification of topics."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OF_A_TRIGGER = (
 
 
 def event_detail(alarm: AnyAlarm, previous: State, previous_data: str) -> dict[str, Any]:
-    """The detail of a state-change event, which functions get as ``alarmData``.
+    """The detail of a state change event, which functions receive as ``alarmData``.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-and-eventbridge.html
     """
@@ -53,11 +53,11 @@ def event_detail(alarm: AnyAlarm, previous: State, previous_data: str) -> dict[s
 
 
 def notice(alarm: AnyAlarm, previous: State, cloud: Cloud) -> dict[str, Any]:
-    """The message that subscribers of a topic get."""
-    given = alarm.definition
-    told: dict[str, Any] = {
+    """The message for the subscribers of a topic."""
+    definition = alarm.definition
+    message: dict[str, Any] = {
         "AlarmName": alarm.name,
-        "AlarmDescription": given.get("AlarmDescription"),
+        "AlarmDescription": definition.get("AlarmDescription"),
         "AWSAccountId": cloud.account_id,
         "NewStateValue": alarm.state,
         "NewStateReason": alarm.reason,
@@ -67,20 +67,20 @@ def notice(alarm: AnyAlarm, previous: State, cloud: Cloud) -> dict[str, Any]:
         "OldStateValue": previous,
     }
     if isinstance(alarm, CompositeAlarm):
-        return {**told, "AlarmRule": given["AlarmRule"]}
-    return {**told, "Trigger": _trigger(alarm)} if isinstance(alarm, Alarm) else told
+        return {**message, "AlarmRule": definition["AlarmRule"]}
+    return {**message, "Trigger": _trigger(alarm)} if isinstance(alarm, Alarm) else message
 
 
 def _trigger(alarm: Alarm) -> dict[str, Any]:
-    given = alarm.definition
+    definition = alarm.definition
     trigger: dict[str, Any] = {
         "Period": alarm.period,
         "EvaluationPeriods": alarm.periods,
-        **{member: given[member] for member in _OF_A_TRIGGER if member in given},
+        **{member: definition[member] for member in _OF_A_TRIGGER if member in definition},
     }
     metric = alarm.watch.metric
-    if metric is None or metric.series is None or given.get("Metrics"):
-        return {**trigger, "Metrics": given.get("Metrics", [])}
+    if metric is None or metric.series is None or definition.get("Metrics"):
+        return {**trigger, "Metrics": definition.get("Metrics", [])}
     return {
         "MetricName": metric.series.name,
         "Namespace": metric.series.namespace,
@@ -91,18 +91,18 @@ def _trigger(alarm: Alarm) -> dict[str, Any]:
 
 
 def _rule(alarm: CompositeAlarm) -> dict[str, Any]:
-    given: Mapping[str, Any] = alarm.definition
-    named = {m[0].lower() + m[1:]: given[m] for m in _OF_A_SUPPRESSOR if m in given}
-    return {"alarmRule": given["AlarmRule"], **named}
+    definition: Mapping[str, Any] = alarm.definition
+    named = {m[0].lower() + m[1:]: definition[m] for m in _OF_A_SUPPRESSOR if m in definition}
+    return {"alarmRule": definition["AlarmRule"], **named}
 
 
 def _metrics(alarm: AnyAlarm) -> dict[str, Any]:
     if not isinstance(alarm, Alarm):
         return {}
-    return {"metrics": [_told(query) for query in alarm.watch.queries.values()]}
+    return {"metrics": [_query(query) for query in alarm.watch.queries.values()]}
 
 
-def _told(query: Query) -> dict[str, Any]:
+def _query(query: Query) -> dict[str, Any]:
     if query.series is None:
         return {
             "id": query.id, "expression": query.expression, "label": query.label,

@@ -1,4 +1,4 @@
-"""MetricDataQuery: what GetMetricData, alarms and anomaly detectors ask of metrics."""
+"""MetricDataQuery: the queries of GetMetricData, alarms and anomaly detectors."""
 
 from __future__ import annotations
 
@@ -32,29 +32,29 @@ class Query:
     node: syntax.Node | None = None
 
 
-def queries_of(given: Sequence[Mapping[str, Any]]) -> dict[str, Query]:
-    """Queries by id, in the order given.
+def queries_of(members: Sequence[Mapping[str, Any]]) -> dict[str, Query]:
+    """Parse queries by id, in order.
 
-    Raises ``ValidationError`` for ids that are no ids or come twice, for a query that is neither
-    metric nor expression, and for expressions that cannot be read.
+    Raises ``ValidationError`` for invalid or duplicate ids, for a query that is neither metric
+    nor expression, and for invalid expressions.
     """
-    if len(given) > _MOST:
-        raise _invalid(f"at most {_MOST} metrics and expressions are taken, got {len(given)}")
-    found: dict[str, Query] = {}
-    for one in given:
+    if len(members) > _MOST:
+        raise _invalid(f"at most {_MOST} metrics and expressions are allowed, got {len(members)}")
+    queries: dict[str, Query] = {}
+    for one in members:
         id_ = str(one.get("Id", ""))
         if not _ID.fullmatch(id_):
             raise _invalid(
                 f"the Id {id_!r} must begin with a lower-case letter and hold letters, digits "
                 "and underscores"
             )
-        if id_ in found:
+        if id_ in queries:
             raise _invalid(f"the Id {id_} is used twice")
-        found[id_] = _query(id_, one)
-    longest = max((q.period for q in found.values() if q.node is None), default=60)
+        queries[id_] = _query(id_, one)
+    longest = max((q.period for q in queries.values() if q.node is None), default=60)
     return {
         id_: q if q.node is None or "Period" in one else _with_period(q, longest)
-        for (id_, q), one in zip(found.items(), given, strict=True)
+        for (id_, q), one in zip(queries.items(), members, strict=True)
     }
 
 
@@ -64,7 +64,7 @@ def dimensions_of(holder: Mapping[str, Any]) -> dict[str, str]:
 
 
 def check_period(period: int, what: str) -> int:
-    """A period in seconds, if CloudWatch has it."""
+    """Return a period in seconds. Raises ``ValidationError`` if CloudWatch does not allow it."""
     if period not in _HIGH_RESOLUTION and (period < 60 or period % 60):
         allowed = ", ".join(map(str, _HIGH_RESOLUTION))
         raise _invalid(f"{what}: Period must be {allowed} or a multiple of 60, got {period}")
@@ -89,7 +89,7 @@ def _query(id_: str, one: Mapping[str, Any]) -> Query:
         return Query(id_, label, period, returned, series, str(metric["Stat"]))
     if _INSIGHTS.match(str(expression)):
         raise _invalid(
-            f"the query {id_} is one of Metrics Insights, which is not supported here; name the "
+            f"the query {id_} uses Metrics Insights, which is not supported here; name the "
             "metrics and use metric math"
         )
     label = str(one.get("Label") or id_)

@@ -1,7 +1,7 @@
-"""Depth and age of queues as CloudWatch metrics, so that an alarm on dead letters goes off.
+"""Metrics of SQS queues, for alarms on dead-letter queues.
 
-SQS publishes its metrics each minute for queues that are in use. Queues are kept by moto, which
-publishes none: those that were ever sent to are asked for their depth before alarms are evaluated.
+SQS publishes its metrics each minute for active queues. moto keeps the queues and publishes no
+metrics: the depth of each queue that ever received a message is read before alarm evaluations.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _METRICS = {
 
 
 class QueueMetrics:
-    """Publishes ``AWS/SQS`` metrics of the queues in use."""
+    """Publishes ``AWS/SQS`` metrics of active queues."""
 
     def __init__(self, cloud: Cloud, put: PutMetric) -> None:
         self._cloud = cloud
@@ -38,7 +38,7 @@ class QueueMetrics:
             cloud.front.after(action, self._sent)
 
     def publish(self) -> None:
-        """Publish one sample of each metric of each queue in use."""
+        """Publish one sample of each metric of each active queue."""
         with self._lock:
             urls = sorted(self._urls)
         for url, region in urls:
@@ -51,12 +51,12 @@ class QueueMetrics:
     def _publish(self, url: str, region: str) -> None:
         sqs = self._cloud.client("sqs", principal="sqs.amazonaws.com", region=region)
         try:
-            found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(_METRICS))
+            attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(_METRICS))
         except ClientError:
             with self._lock:
                 self._urls.discard((url, region))
             return
         dimensions = {"QueueName": url.rsplit("/", 1)[-1]}
         for attribute, metric in _METRICS.items():
-            value = float(found["Attributes"].get(attribute, 0))
+            value = float(attributes["Attributes"].get(attribute, 0))
             self._put("AWS/SQS", metric, value, dimensions=dimensions, unit="Count")

@@ -1,4 +1,4 @@
-"""Stored samples as datapoints of queries: what expressions are computed from."""
+"""Datapoints of queries, computed from the stored samples."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from sageloop.local_cloud.core.samples import Sample
 
 
 class Readings:
-    """Reads queries off the store of samples."""
+    """Retrieves the data of queries from the store of samples."""
 
     def __init__(self, store: MetricStore, bands: Bands) -> None:
         self._store = store
         self._bands = bands
 
     def computation(self, queries: Mapping[str, Query], span: Span) -> Computation:
-        """Queries that are ready to be computed over a span."""
+        """A lazy computation of queries over a span."""
         return Computation(queries, span, self.retrieve, self._bands)
 
     def retrieve(self, query: Query, span: Span) -> Mapping[float, float]:
         """The datapoints of one metric in a span."""
-        found = {start: statistic(s, query.stat) for start, s in self.windows(query, span).items()}
-        return {start: value for start, value in found.items() if value is not None}
+        values = {start: statistic(s, query.stat) for start, s in self.windows(query, span).items()}
+        return {start: value for start, value in values.items() if value is not None}
 
     def windows(self, query: Query, span: Span) -> Mapping[float, list[Sample]]:
-        """The samples of one metric by the moment their period begins at."""
+        """The samples of one metric by the start of their period."""
         starts = span.starts(query.period)
         if query.series is None or not starts:
             return {}
         first = starts[0]
-        found: dict[float, list[Sample]] = {}
+        samples: dict[float, list[Sample]] = {}
         for sample in self._store.between(query.series, first, span.end):
             start = first + (sample.time - first) // query.period * query.period
-            found.setdefault(start, []).append(sample)
-        return found
+            samples.setdefault(start, []).append(sample)
+        return samples

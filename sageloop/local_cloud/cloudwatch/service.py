@@ -1,4 +1,4 @@
-"""CloudWatch's API: metrics, alarms, dashboards."""
+"""The CloudWatch service: metrics, alarms and dashboards."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from sageloop.local_cloud.cloudwatch.actions import AlarmActions
 from sageloop.local_cloud.cloudwatch.alarm_api import AlarmApi
 from sageloop.local_cloud.cloudwatch.alarm_state import AnyAlarm
-from sageloop.local_cloud.cloudwatch.alarms import Alarm, AlarmBook
+from sageloop.local_cloud.cloudwatch.alarms import Alarm, AlarmRepository
 from sageloop.local_cloud.cloudwatch.anomaly import AnomalyBands
 from sageloop.local_cloud.cloudwatch.anomaly_api import AnomalyApi
-from sageloop.local_cloud.cloudwatch.composite import Acts, CompositeBook
+from sageloop.local_cloud.cloudwatch.composite import Acts, CompositeAlarmRepository
 from sageloop.local_cloud.cloudwatch.composite_api import CompositeApi
 from sageloop.local_cloud.cloudwatch.dashboard_api import DashboardApi
 from sageloop.local_cloud.cloudwatch.evaluation import State
@@ -25,14 +25,14 @@ from sageloop.local_cloud.core.service import Service
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
 
-# CloudWatch evaluates alarms of a period of a minute or more once a minute, others as often
-# as high resolution goes.
+# CloudWatch evaluates alarms with a period of at least a minute once a minute, and those with
+# a high-resolution period every ten seconds.
 _EVALUATION_SECONDS = 60.0
 _HIGH_RESOLUTION_SECONDS = 10.0
 
 
 class CloudWatchService(Service):
-    """Metrics kept in memory; alarms evaluated every virtual minute."""
+    """CloudWatch with metrics in memory; alarms are evaluated every virtual minute."""
 
     model = "cloudwatch"
 
@@ -45,9 +45,9 @@ class CloudWatchService(Service):
         self._actions = AlarmActions(cloud)
         self.bands = AnomalyBands(cloud.clock, self.metrics)
         self.readings = Readings(self.metrics, self.bands)
-        self.alarms = AlarmBook(cloud, self.readings, self._transition)
-        acts = Acts(self._actions.announce, self._actions.perform, self._tell)
-        self.composites = CompositeBook(cloud, self.alarms, acts)
+        self.alarms = AlarmRepository(cloud, self.readings, self._transition)
+        acts = Acts(self._actions.announce, self._actions.perform, self._call_listeners)
+        self.composites = CompositeAlarmRepository(cloud, self.alarms, acts)
         self._queues = QueueMetrics(cloud, self.put)
         tags: dict[str, dict[str, str]] = {}
         clock = cloud.clock
@@ -58,25 +58,25 @@ class CloudWatchService(Service):
         self.include(DashboardApi(cloud))
 
     def start(self) -> None:
-        """Begin evaluating."""
+        """Start the evaluation of alarms."""
         self._schedule()
 
     def put(
         self, namespace: str, name: str, value: float, *, dimensions: dict[str, str],
         unit: str = "None",
     ) -> None:  # fmt: skip
-        """Add one observation at virtual now (the way other services publish)."""
+        """Add an observation at the virtual time; used by other services."""
         now = self.cloud.clock.time()
         series = Series.of(namespace, name, dimensions)
         self.metrics.put(series, Sample.one(now, value), unit)
 
     def alarm_state(self, name: str) -> str | None:
-        """The state of an alarm, or ``None`` if there is no such alarm."""
+        """The state of an alarm, or ``None`` if it does not exist."""
         alarm = self.composites.get(name) or self.alarms.get(name)
         return alarm.state if alarm else None
 
     def evaluate_alarms(self) -> None:
-        """Evaluate every alarm now, whenever it is due."""
+        """Evaluate every alarm, due or not."""
         self.alarms.evaluate_all()
 
     def on_alarm(self, callback: Callable[[str, str], None]) -> None:
@@ -84,15 +84,15 @@ class CloudWatchService(Service):
         self._listeners.append(callback)
 
     def before_evaluation(self, publish: Callable[[], None]) -> None:
-        """Call ``publish()`` just before alarms are evaluated, every virtual minute."""
+        """Call ``publish()`` before each evaluation of alarms, every virtual minute."""
         self._publishers.append(publish)
 
     def _transition(self, alarm: Alarm, previous: State, previous_data: str) -> None:
         self._actions.on_transition(alarm, previous, previous_data)
-        self._tell(alarm)
+        self._call_listeners(alarm)
         self.composites.changed(alarm, previous)
 
-    def _tell(self, alarm: AnyAlarm) -> None:
+    def _call_listeners(self, alarm: AnyAlarm) -> None:
         for listener in list(self._listeners):
             listener(alarm.name, alarm.state)
 
@@ -104,7 +104,7 @@ class CloudWatchService(Service):
         self.cloud.clock.call_at(due, self._tick, label="alarm evaluation")
 
     def _tick(self) -> None:
-        # The next moment is counted from now: a jump of the clock is one evaluation, not many.
+        # The next time is counted from now: a jump of the clock causes one evaluation, not many.
         self._schedule()
         minute = int(self.cloud.clock.time() // _EVALUATION_SECONDS)
         if minute == self._minute:

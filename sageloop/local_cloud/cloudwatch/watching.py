@@ -1,4 +1,4 @@
-"""What a metric alarm watches: one metric or expression, against a number or a band."""
+"""The watched expression of a metric alarm: one metric or metric math, with threshold or band."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sageloop.local_cloud.cloudwatch.statistics import extended
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.samples import Series
 
-# A sum says nothing before its period is over, unless it is above a ceiling already.
+# A sum is final only at the end of its period, unless it exceeds a threshold before.
 _GROWING = ("Sum", "SampleCount")
 _OF_ONE_METRIC = (
     "Namespace", "MetricName", "Dimensions", "Period", "Unit", "Statistic", "ExtendedStatistic",
@@ -26,7 +26,7 @@ _OF_ONE_METRIC = (
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """The queries of an alarm, the one that is watched, and the band it is held against."""
+    """The queries of an alarm, its watched query, and the band of its threshold."""
 
     queries: Mapping[str, Query]
     watched: str
@@ -34,28 +34,28 @@ class Watch:
 
     @property
     def metric(self) -> Query | None:
-        """The metric, if it is one by itself that is watched."""
+        """The metric, if the alarm watches a single one."""
         query = self.queries[self.watched]
         return query if query.series is not None else None
 
     @property
     def period(self) -> int:
-        """Seconds between the datapoints that are judged."""
+        """The period of a datapoint in seconds."""
         return self.queries[self.watched].period
 
     @property
     def grows(self) -> bool:
-        """Whether a datapoint may still change while its period runs."""
+        """Whether a datapoint may change until its period ends."""
         return any(query.stat in _GROWING for query in self.queries.values())
 
     def of(self, series: Series) -> bool:
-        """Whether it watches one metric, and this one."""
+        """Whether the alarm watches this single metric."""
         return self.metric is not None and self.metric.series == series
 
 
 @dataclass(frozen=True, slots=True)
 class Datapoint:
-    """One period of what is watched: its value, the band's bounds there, and its verdict."""
+    """One period of the watched query: its value, the band's bounds, and whether it breaches."""
 
     start: float
     value: float | None = None
@@ -65,19 +65,19 @@ class Datapoint:
     significant: bool = True
 
 
-def watch_of(given: Mapping[str, Any]) -> Watch:
-    """What PutMetricAlarm's members say is watched.
+def watch_of(definition: Mapping[str, Any]) -> Watch:
+    """Parse the watched query of a PutMetricAlarm request.
 
-    Raises ``ValidationError`` for anything that could not be evaluated later.
+    Raises ``ValidationError`` for anything that could not be evaluated.
     """
-    name = given["AlarmName"]
-    if not given.get("Metrics"):
-        return _of_one_metric(given)
-    doubled = [member for member in _OF_ONE_METRIC if member in given]
+    name = definition["AlarmName"]
+    if not definition.get("Metrics"):
+        return _of_one_metric(definition)
+    doubled = [member for member in _OF_ONE_METRIC if member in definition]
     if doubled:
-        raise _invalid(f"alarm {name}: Metrics cannot be given with {', '.join(doubled)}")
-    queries = queries_of(given["Metrics"])
-    band = given.get("ThresholdMetricId")
+        raise _invalid(f"alarm {name}: Metrics cannot be combined with {', '.join(doubled)}")
+    queries = queries_of(definition["Metrics"])
+    band = definition.get("ThresholdMetricId")
     returned = [q.id for q in queries.values() if q.returned and q.id != band]
     if len(returned) != 1:
         raise _invalid(
@@ -92,8 +92,8 @@ def watch_of(given: Mapping[str, Any]) -> Watch:
 def datapoints(
     readings: Readings, watch: Watch, definition: Mapping[str, Any], *, count: int, now: float
 ) -> list[Datapoint]:
-    """The last ``count`` periods of what is watched, oldest first, each with its verdict."""
-    # Periods end with the minute that has begun, so a sample stamped "now" is inside.
+    """The last ``count`` periods of the watched query, oldest first."""
+    # The last period includes the current minute, and samples at the current time with it.
     period, step = watch.period, min(watch.period, 60)
     end = (now // step + 1) * step
     span = Span(end - count * period, end, anchor=end)
@@ -102,21 +102,21 @@ def datapoints(
     band = computed.of(watch.band) if watch.band else None
     metric = watch.metric
     samples = readings.windows(metric, span) if metric is not None else {}
-    found = []
+    points = []
     for start in span.starts(period):
         value = series.points.get(start) if isinstance(series, TimeSeries) else None
         running = watch.grows and start + period > now
         if running and not _above_already(value, watch, definition):
             value = None
-        seen = sum(sample.count for sample in samples.get(start, ()))
+        sample_count = sum(sample.count for sample in samples.get(start, ()))
         bounds = _bounds(band, start)
-        found.append(
+        points.append(
             Datapoint(
-                start, value, bounds, _verdict(value, bounds, watch, definition), seen,
-                metric is None or _is_significant(metric.stat, seen),
+                start, value, bounds, _breaching(value, bounds, watch, definition), sample_count,
+                metric is None or _is_significant(metric.stat, sample_count),
             )
         )  # fmt: skip
-    return found
+    return points
 
 
 def _above_already(value: float | None, watch: Watch, definition: Mapping[str, Any]) -> bool:
@@ -126,23 +126,23 @@ def _above_already(value: float | None, watch: Watch, definition: Mapping[str, A
     return breaches(value, operator, float(definition["Threshold"]))
 
 
-def _of_one_metric(given: Mapping[str, Any]) -> Watch:
-    stat = given.get("Statistic", given.get("ExtendedStatistic"))
-    if stat is None or "MetricName" not in given:
-        raise _invalid(f"alarm {given['AlarmName']} needs MetricName and a statistic")
+def _of_one_metric(definition: Mapping[str, Any]) -> Watch:
+    stat = definition.get("Statistic", definition.get("ExtendedStatistic"))
+    if stat is None or "MetricName" not in definition:
+        raise _invalid(f"alarm {definition['AlarmName']} needs MetricName and a statistic")
     check_statistic(stat)
-    series = Series.of(given["Namespace"], given["MetricName"], dimensions_of(given))
-    period = check_period(int(given.get("Period", 60)), f"alarm {given['AlarmName']}")
+    series = Series.of(definition["Namespace"], definition["MetricName"], dimensions_of(definition))
+    period = check_period(int(definition.get("Period", 60)), f"alarm {definition['AlarmName']}")
     return Watch({"m1": Query("m1", series.name, period, True, series, stat)}, "m1")
 
 
 def _check_kinds(name: str, watch: Watch) -> None:
-    """Compute everything over no time at all: what is wrong with an expression shows there."""
+    """Evaluate everything over an empty span, which reveals invalid expressions."""
     computed = Computation(watch.queries, Span(0, 0))
     for id_ in watch.queries:
         computed.of(id_)
     if not isinstance(computed.of(watch.watched), TimeSeries):
-        raise _invalid(f"alarm {name}: {watch.watched} must give exactly one time series")
+        raise _invalid(f"alarm {name}: {watch.watched} must return exactly one time series")
     if watch.band is None:
         return
     node = watch.queries[watch.band].node if watch.band in watch.queries else None
@@ -159,7 +159,7 @@ def _bounds(band: object, start: float) -> tuple[float, float] | None:
     return None if low is None or high is None else (low, high)
 
 
-def _verdict(
+def _breaching(
     value: float | None, bounds: tuple[float, float] | None, watch: Watch,
     definition: Mapping[str, Any],
 ) -> bool | None:  # fmt: skip
@@ -172,21 +172,21 @@ def _verdict(
 
 
 def _is_significant(stat: str, count: float) -> bool:
-    """Whether a percentile of so few values means anything, by CloudWatch's own rule.
+    """Whether a percentile has enough samples, by CloudWatch's rule.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/percentiles-with-low-samples.html
     """
-    asked = extended(stat)
-    if asked is None or asked.percentile is None:
+    parsed = extended(stat)
+    if parsed is None or parsed.percentile is None:
         return True
-    share = asked.percentile / 100
+    share = parsed.percentile / 100
     rare = 1 - share if share >= 0.5 else share
     return rare > 0 and count * rare >= 10 - 1e-9
 
 
-def check_operator(given: Mapping[str, Any], watch: Watch, operators: Sequence[str]) -> None:
-    """Refuse a comparison that does not fit what the alarm is held against."""
-    name, operator = given["AlarmName"], given["ComparisonOperator"]
+def check_operator(definition: Mapping[str, Any], watch: Watch, operators: Sequence[str]) -> None:
+    """Refuse a comparison operator that does not fit the threshold or band."""
+    name, operator = definition["AlarmName"], definition["ComparisonOperator"]
     allowed = sorted(BAND_OPERATORS) if watch.band else sorted(operators)
     if operator not in allowed:
         held = "an anomaly band" if watch.band else "a threshold"
@@ -194,7 +194,7 @@ def check_operator(given: Mapping[str, Any], watch: Watch, operators: Sequence[s
             f"alarm {name}: against {held} ComparisonOperator is {', '.join(allowed)}, "
             f"got {operator}"
         )
-    if (watch.band is None) != ("Threshold" in given):
+    if (watch.band is None) != ("Threshold" in definition):
         raise _invalid(f"alarm {name} needs either a Threshold or a ThresholdMetricId")
 
 

@@ -75,14 +75,13 @@ class Cloud:
         self.account_id = ACCOUNT_ID
         self.region = config.region
         self.port = config.port
+        self._partition = get_partition(config.region)
         self._folder = WorkFolder(config.work_dir)
         self.work_dir = self._folder.path
         self.activity = Activity()
         self.clock = VirtualClock(run=self.activity.spawn, rate=config.rate)
         self.recorder = Recorder()
-        self.keys = KeyRing(
-            self.account_id, get_partition(config.region), test_keys=config.test_keys
-        )
+        self.keys = KeyRing(self.account_id, self._partition, test_keys=config.test_keys)
         self.faults = Faults()
         self.authorizer = Authorizer(self, config.iam)
         self.processes = Processes(kept_open=self._folder.locks)
@@ -118,13 +117,16 @@ class Cloud:
         """The implementation of a botocore service by its name; :attr:`services` is typed."""
         return self.front.services[model]
 
-    def client(self, service: str, *, principal: str, region: str | None = None) -> Any:
+    def client(
+        self, service: str, *, principal: str, region: str | None = None, decided: bool = False
+    ) -> Any:
         """A boto3 client that calls this cloud as ``principal`` without a socket.
 
-        ``principal`` is a role's ARN or a service's name (``events.amazonaws.com``). Clients are
-        cached and thread-safe.
+        ``principal`` is a role's ARN or a service's name (``events.amazonaws.com``). The calls of
+        a client with ``decided`` are carried out without a decision, because the service has
+        decided them where it acts. Clients are cached and thread-safe.
         """
-        return self._clients.get(service, principal, region or self.region)
+        return self._clients.get(service, principal, region or self.region, decided=decided)
 
     def credentials_of(self, role_arn: str, session: str) -> Credentials:
         """Temporary credentials of a role for a child process."""
@@ -134,7 +136,7 @@ class Cloud:
         """Moto's IAM backend of this account."""
         from moto.iam.models import iam_backends
 
-        return iam_backends[self.account_id][get_partition(self.region)]
+        return iam_backends[self.account_id][self._partition]
 
     def iam_role(self, arn: str) -> Any:
         """Moto's role with this ARN, or ``None``.

@@ -13,6 +13,7 @@ import re
 import time as wall
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from moto.core.request import Request
@@ -279,6 +280,8 @@ class Front:
         if error:
             raise error
         response = self._carry_out(call, operation)
+        if response.status == HTTPStatus.NOT_FOUND and self._cloud.authorizer.hides_missing(call):
+            raise AwsError("AccessDenied", "Access Denied", HTTPStatus.FORBIDDEN)
         if response.status < 400:
             for hook in self._after.get(action, ()):
                 hook(call, response)

@@ -7,6 +7,7 @@ pass the same authorization, record and faults as all others.
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -82,25 +83,25 @@ class CloudParts(Protocol):
 
 
 class InProcessClients:
-    """Creates and caches clients by service, principal and region."""
+    """Creates and caches clients by service, principal, region and whether calls are decided."""
 
     def __init__(self, cloud: CloudParts) -> None:
         self._cloud = cloud
         self._lock = threading.Lock()
-        self._cache: dict[tuple[str, str, str], Any] = {}
+        self._cache: dict[tuple[str, str, str, bool], Any] = {}
 
-    def get(self, service: str, principal: str, region: str) -> Any:
-        """The client of ``service`` for ``principal``."""
-        key = (service, principal, region)
+    def get(self, service: str, principal: str, region: str, *, decided: bool = False) -> Any:
+        """The client of ``service`` for ``principal``; its calls were decided if ``decided``."""
+        key = (service, principal, region, decided)
         with self._lock:
             client = self._cache.get(key)
             if client is None:
-                client = self._cache[key] = self._make(service, principal, region)
+                client = self._cache[key] = self._make(service, principal, region, decided=decided)
             return client
 
-    def _make(self, service: str, principal: str, region: str) -> Any:
+    def _make(self, service: str, principal: str, region: str, *, decided: bool) -> Any:
         keys = self._cloud.keys.for_principal(principal)
-        caller = self._cloud.keys.caller(keys.access_key)
+        caller = replace(self._cloud.keys.caller(keys.access_key), decided=decided)
         client = blind_client(
             service, region_name=region, endpoint_url="http://127.0.0.1:1",
             aws_access_key_id=keys.access_key, aws_secret_access_key=keys.secret_key,

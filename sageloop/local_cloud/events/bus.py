@@ -12,6 +12,8 @@ from sageloop.local_cloud.core.paging import paginate
 from sageloop.local_cloud.events.timetable import Recurrence
 
 DEFAULT_BUS = "default"
+# The principal of EventBridge.
+SERVICE = "events.amazonaws.com"
 
 
 @dataclass(kw_only=True)
@@ -90,6 +92,11 @@ class Buses:
             if name == DEFAULT_BUS and (region, name) not in self._buses:
                 self.add(region, name, self._now, {})
             return self._buses.get((region, name))
+
+    def policy_of(self, arn: str) -> str | None:
+        """The resource policy of the bus with an ARN, or ``None``."""
+        bus = self.find("", arn) if ":event-bus/" in arn else None
+        return None if bus is None else bus.policy()
 
     def add(self, region: str, name: str, now: float, settings: dict[str, Any]) -> Bus:
         """Create a bus. Raises ResourceAlreadyExistsException."""

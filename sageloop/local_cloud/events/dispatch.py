@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.events import delivery, targets
-from sageloop.local_cloud.events.bus import Bus, Buses, Rule
+from sageloop.local_cloud.events.bus import SERVICE, Bus, Buses, Rule
 from sageloop.local_cloud.events.inputs import body_for
 from sageloop.local_cloud.events.patterns import matches
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
 
-SERVICE = "events.amazonaws.com"
 # EventBridge limits loops between buses too.
 _MOST_HOPS = 5
 

@@ -2,7 +2,7 @@
 
 A queue or topic that is encrypted with a customer managed key receives nothing from a service that
 may not use the key; on AWS the message is then lost without an error. Every delivery from a
-service to a queue or topic is checked first.
+service to a queue, topic, log group or function is decided first.
 """
 
 from __future__ import annotations
@@ -14,33 +14,29 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from sageloop.local_cloud.access.caller import INTERNAL
-from sageloop.local_cloud.events.policies import AccessRequest, allows
+from sageloop.local_cloud.access.enforcement.mode import AccessMode
+from sageloop.local_cloud.access.enforcement.service_acts import Actor, service_actor
 
 if TYPE_CHECKING:
+    from sageloop.local_cloud.access.policy import Decision
     from sageloop.local_cloud.core.cloud import Cloud
+
+_ALARMS = "cloudwatch.amazonaws.com"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Access:
+class _Delivery:
     cloud: Cloud
-    principal: str
+    sender: Actor
     arn: str
-    context: dict[str, str]
-
-    @property
-    def region(self) -> str:
-        return self.arn.split(":")[3]
 
     def client(self, service: str) -> Any:
-        return self.cloud.client(service, principal=INTERNAL, region=self.region)
+        return self.cloud.client(service, principal=INTERNAL, region=self.sender.region)
 
-    def may(self, policy: str | None, action: str, resource: str, **more: str) -> bool:
-        """Whether a policy allows an action; ``more`` adds condition keys."""
-        request = AccessRequest(self.principal, action, resource, self.context | more)
-        return allows(policy, request)
-
-    def refused(self, action: str, by: str) -> str:
-        return f"{by} does not allow {self.principal} to call {action}"
+    def refusal(self, action: str, resource: str, of: str, **context: str) -> str | None:
+        """The reason for which ``of``, a policy, does not allow an action, or ``None``."""
+        denial = self.sender.denial(action, resource, **context)
+        return None if denial is None else _worded(denial, of)
 
 
 def admits(cloud: Cloud, service_principal: str, target_arn: str, source_arn: str) -> str | None:
@@ -54,13 +50,15 @@ def admits(cloud: Cloud, service_principal: str, target_arn: str, source_arn: st
 
     """
     refusal_of = _REFUSALS.get(target_arn.split(":")[2])
-    if refusal_of is None:
+    if refusal_of is None or cloud.authorizer.mode is AccessMode.OFF:
         return None
-    context = _context(cloud, service_principal, source_arn)
+    # Only alarms still send the old key that a topic's default policy requires.
+    old = {"aws:SourceOwner": cloud.account_id} if service_principal == _ALARMS else {}
+    sender = service_actor(
+        cloud, service_principal, source_arn=source_arn, region=target_arn.split(":")[3], **old
+    )
     try:
-        return refusal_of(
-            _Access(cloud=cloud, principal=service_principal, arn=target_arn, context=context)
-        )
+        return refusal_of(_Delivery(cloud=cloud, sender=sender, arn=target_arn))
     except ClientError as error:
         return f"{target_arn} cannot be reached: {error}"
 
@@ -72,83 +70,77 @@ def queue_url(cloud: Cloud, arn: str) -> str:
     return str(sqs.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"])
 
 
-def _context(cloud: Cloud, service_principal: str, source_arn: str) -> dict[str, str]:
-    context = {
-        "aws:SourceArn": source_arn,
-        "aws:SourceAccount": cloud.account_id,
-        "aws:SecureTransport": "true",
-        "aws:PrincipalIsAWSService": "true",
-        "aws:PrincipalServiceName": service_principal,
-        "kms:CallerAccount": cloud.account_id,
-    }
-    if service_principal == "cloudwatch.amazonaws.com":
-        # Only alarms still send the old key that a topic's default policy requires.
-        context["aws:SourceOwner"] = cloud.account_id
-    return context
+def _worded(denial: Decision, of: str) -> str:
+    request = denial.request
+    by = f" (statement {denial.statement.name})" if denial.statement is not None else ""
+    return f"{of} does not allow {request.principal.arn} to call {request.action}{by}"
 
 
-def _queue_refusal(access: _Access) -> str | None:
-    url = queue_url(access.cloud, access.arn)
-    response = access.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
-    attributes: dict[str, str] = response.get("Attributes", {})
-    if not access.may(attributes.get("Policy"), "sqs:SendMessage", access.arn):
-        return access.refused("sqs:SendMessage", f"the policy of {access.arn}")
-    return _key_refusal(access, attributes.get("KmsMasterKeyId"), "aws:sqs:arn")
+def _queue_refusal(delivery: _Delivery) -> str | None:
+    url = queue_url(delivery.cloud, delivery.arn)
+    response = delivery.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+    key = response.get("Attributes", {}).get("KmsMasterKeyId")
+    refusal = delivery.refusal("sqs:SendMessage", delivery.arn, f"the policy of {delivery.arn}")
+    return refusal or _key_refusal(delivery, key, "aws:sqs:arn")
 
 
-def _topic_refusal(access: _Access) -> str | None:
-    response = access.client("sns").get_topic_attributes(TopicArn=access.arn)
-    attributes: dict[str, str] = response["Attributes"]
-    if not access.may(attributes.get("Policy"), "sns:Publish", access.arn):
-        return access.refused("sns:Publish", f"the policy of {access.arn}")
-    return _key_refusal(access, attributes.get("KmsMasterKeyId"), "aws:sns:topicArn")
+def _topic_refusal(delivery: _Delivery) -> str | None:
+    response = delivery.client("sns").get_topic_attributes(TopicArn=delivery.arn)
+    key = response["Attributes"].get("KmsMasterKeyId")
+    refusal = delivery.refusal("sns:Publish", delivery.arn, f"the policy of {delivery.arn}")
+    return refusal or _key_refusal(delivery, key, "aws:sns:topicArn")
 
 
-def _log_group_refusal(access: _Access) -> str | None:
-    resource = f"{access.arn.removesuffix(':*')}:*"
-    for policy in access.client("logs").describe_resource_policies()["resourcePolicies"]:
-        if access.may(policy["policyDocument"], "logs:PutLogEvents", resource):
-            return None
-    return access.refused(
-        "logs:PutLogEvents", f"no CloudWatch Logs resource policy for {access.arn}"
-    )
-
-
-def _function_refusal(access: _Access) -> str | None:
-    parts = access.arn.split(":")
-    qualifier = {"Qualifier": parts[7]} if len(parts) == 8 else {}
-    response = access.client("lambda").get_policy(FunctionName=":".join(parts[:7]), **qualifier)
-    if access.may(response["Policy"], "lambda:InvokeFunction", access.arn):
-        return None
-    return access.refused("lambda:InvokeFunction", f"the policy of {access.arn}")
-
-
-def _key_refusal(access: _Access, key: str | None, encryption_context: str) -> str | None:
-    if not key:
-        return None
-    if "alias/aws/" in key:
-        return (
-            f"{access.arn} is encrypted with {key}, which {access.principal} cannot use; "
-            "the resource needs a customer managed key"
-        )
-    kms = access.client("kms")
-    description = kms.describe_key(KeyId=key)["KeyMetadata"]
-    if not description["Enabled"]:
-        return f"the key {description['Arn']} of {access.arn} is {description['KeyState']}"
-    policy = kms.get_key_policy(KeyId=description["KeyId"], PolicyName="default")["Policy"]
-    more = {
-        "kms:ViaService": f"{access.arn.split(':')[2]}.{access.region}.amazonaws.com",
-        f"kms:EncryptionContext:{encryption_context}": access.arn,
-    }
-    for action in ("kms:GenerateDataKey", "kms:Decrypt"):
-        if not access.may(policy, action, description["Arn"], **more):
-            return access.refused(
-                action, f"the policy of the key {description['Arn']} of {access.arn}"
-            )
+def _log_group_refusal(delivery: _Delivery) -> str | None:
+    # EventBridge names each stream at random; a policy cannot know it.
+    stream = f"{delivery.arn.removesuffix(':*')}:log-stream:-"
+    policies = f"no CloudWatch Logs resource policy for {delivery.arn}: it"
+    for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
+        refusal = delivery.refusal(action, stream, policies)
+        if refusal:
+            return refusal
     return None
 
 
-_REFUSALS: dict[str, Callable[[_Access], str | None]] = {
+def _function_refusal(delivery: _Delivery) -> str | None:
+    # A function that does not exist is an error of its own.
+    delivery.client("lambda").get_function_configuration(FunctionName=delivery.arn)
+    return delivery.refusal(
+        "lambda:InvokeFunction", delivery.arn, f"the policy of {delivery.arn}"
+    )  # fmt: skip
+
+
+def _key_refusal(delivery: _Delivery, key: str | None, encryption_context: str) -> str | None:
+    if not key:
+        return None
+    sender, arn = delivery.sender, delivery.arn
+    if "alias/aws/" in key:
+        # The policy of an AWS managed key, which nobody can change, names principals of the
+        # account only.
+        alias = f"arn:{arn.split(':')[1]}:kms:{sender.region}:{delivery.cloud.account_id}:{key}"
+        managed = (
+            f"{arn} is encrypted with {key}, which {sender.caller.name} cannot use; "
+            "the resource needs a customer managed key"
+        )
+        return managed if sender.denial("kms:GenerateDataKey", alias) else None
+    description = delivery.client("kms").describe_key(KeyId=key)["KeyMetadata"]
+    if not description["Enabled"]:
+        return f"the key {description['Arn']} of {arn} is {description['KeyState']}"
+    context = {
+        "kms:ViaService": f"{arn.split(':')[2]}.{sender.region}.amazonaws.com",
+        "kms:CallerAccount": delivery.cloud.account_id,
+        f"kms:EncryptionContext:{encryption_context}": arn,
+        "kms:EncryptionContextKeys": encryption_context,
+    }
+    of = f"the policy of the key {description['Arn']} of {arn}"
+    for action in ("kms:GenerateDataKey", "kms:Decrypt"):
+        refusal = delivery.refusal(action, description["Arn"], of, **context)
+        if refusal:
+            return refusal
+    return None
+
+
+_REFUSALS: dict[str, Callable[[_Delivery], str | None]] = {
     "sqs": _queue_refusal,
     "sns": _topic_refusal,
     "logs": _log_group_refusal,

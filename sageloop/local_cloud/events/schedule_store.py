@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from dataclasses import dataclass, field
@@ -10,16 +9,17 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sageloop.local_cloud.access.caller import INTERNAL
+from sageloop.local_cloud.access.enforcement.service_acts import can_assume
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.events import schedules, targets
-from sageloop.local_cloud.events.policies import AccessRequest, allows
 from sageloop.local_cloud.events.targets_api import check_dead_letters, check_retry_policy
 from sageloop.local_cloud.events.timetable import Recurrence
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
 
+# The principal of EventBridge Scheduler.
+SERVICE = "scheduler.amazonaws.com"
 DEFAULT_GROUP = "default"
 _NAME = re.compile(r"[0-9a-zA-Z\-_.]{1,64}")
 _KINDS = ("lambda", "sqs", "sns")
@@ -179,21 +179,8 @@ def _check_target(target: dict[str, Any]) -> None:
 
 
 def _check_role(cloud: Cloud, role_arn: str, group_arn: str) -> None:
-    iam = cloud.client("iam", principal=INTERNAL)
-    try:
-        role = iam.get_role(RoleName=role_arn.rpartition("/")[2])["Role"]
-    except iam.exceptions.NoSuchEntityException:
-        trusted = False
-    else:
-        context = {"aws:SourceAccount": cloud.account_id, "aws:SourceArn": group_arn}
-        access = AccessRequest("scheduler.amazonaws.com", "sts:AssumeRole", role_arn, context)
-        trusted = allows(_as_text(role["AssumeRolePolicyDocument"]), access)
-    if not trusted:
+    if not can_assume(cloud, SERVICE, role_arn, source_arn=group_arn):
         raise invalid(
             "The execution role you provide must allow AWS EventBridge Scheduler to assume the "
             "role."
         )
-
-
-def _as_text(document: Any) -> str:
-    return document if isinstance(document, str) else json.dumps(document)

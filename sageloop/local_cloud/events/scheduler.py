@@ -13,6 +13,7 @@ from sageloop.local_cloud.events.bus import page
 from sageloop.local_cloud.events.dispatch import as_text, exhaustion, stamp
 from sageloop.local_cloud.events.schedule_groups import ScheduleGroupsApi
 from sageloop.local_cloud.events.schedule_store import (
+    SERVICE,
     Entry,
     ScheduleStore,
     check_definition,
@@ -24,7 +25,6 @@ from sageloop.local_cloud.events.timetable import Recurrence
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
 
-_SERVICE = "scheduler.amazonaws.com"
 _DEFINED = (
     "ScheduleExpression", "ScheduleExpressionTimezone", "StartDate", "EndDate", "Description",
     "State", "KmsKeyArn", "Target", "FlexibleTimeWindow", "ActionAfterCompletion",
@@ -145,7 +145,7 @@ class SchedulerService(Service):
 
     def _fire(self, entry: Entry, definition: dict[str, Any], when: float) -> None:
         target, run = definition["Target"], str(uuid.uuid4())
-        sender = targets.Sender(service=_SERVICE, source_arn=entry.arn, role_arn=target["RoleArn"])
+        sender = self._sender(entry, target)
         tries = iter(range(1, 1_000))
 
         def message() -> targets.Message:
@@ -171,6 +171,14 @@ class SchedulerService(Service):
             wait=delivery.exponential,
         )
         delivery.start(self.cloud, made, inline=True)
+
+    def _sender(self, entry: Entry, target: dict[str, Any]) -> targets.Sender:
+        # The role is assumed for the group of the schedule, which its trust policy may name.
+        group = self._store.group(entry.region, entry.group)
+        return targets.Sender(
+            service=SERVICE, source_arn=entry.arn, role_arn=target["RoleArn"],
+            role_source=group.arn,
+        )  # fmt: skip
 
     def _body(
         self, entry: Entry, target: dict[str, Any], when: float, context: dict[str, str]
@@ -208,7 +216,7 @@ class SchedulerService(Service):
             "IS_PAYLOAD_TRUNCATED": "false",
         } | exhaustion(dead)
         letter = targets.Message(body=body, attributes=as_text(attributes))
-        sender = targets.Sender(service=_SERVICE, source_arn=entry.arn, role_arn=target["RoleArn"])
+        sender = self._sender(entry, target)
         delivery.start(
             self.cloud,
             delivery.Delivery(

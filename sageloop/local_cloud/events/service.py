@@ -35,10 +35,11 @@ class EventsService(Service):
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(cloud)
         self._buses = Buses(cloud.account_id, cloud.clock.time())
+        cloud.authorizer.resources.add("events", self._buses.policy_of)
         self._dispatcher = Dispatcher(cloud, self._buses)
         self._rules = RulesApi(cloud, self._buses, self._dispatcher)
         self.include(self._rules)
-        self.include(TargetsApi(self._buses))
+        self.include(TargetsApi(cloud, self._buses))
         self.include(BusesApi(cloud, self._buses))
         self._sns = SnsDelivery(cloud)
         self._s3 = S3Notifications(cloud)

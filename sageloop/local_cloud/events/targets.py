@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sageloop.local_cloud.access.enforcement.service_acts import can_assume, role_actor
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.events.permissions import admits, queue_url
 
@@ -22,18 +23,33 @@ class Sender:
     """The principal that sends a message.
 
     ``service`` is the principal that a resource policy must allow and ``source_arn`` the resource
-    behind the message. With a ``role_arn`` the service assumes that role instead, and no resource
-    policy applies.
+    behind the message. With a ``role_arn`` the service assumes that role instead, for the resource
+    ``role_source`` (by default ``source_arn``): the role's trust policy applies, and policies of
+    targets apply to the role.
     """
 
     service: str
     source_arn: str
     role_arn: str | None = None
+    role_source: str | None = None
 
     @property
     def principal(self) -> str:
         """The principal of the call."""
         return self.service if self.role_arn is None else self.role_arn
+
+    def assume_role(self, cloud: Cloud) -> None:
+        """Raise ``AwsError`` AccessDenied if the service may not assume the sender's role."""
+        source = self.source_arn if self.role_source is None else self.role_source
+        if self.role_arn is not None and not can_assume(
+            cloud, self.service, self.role_arn, source_arn=source
+        ):
+            raise AwsError(
+                "AccessDenied",
+                f"the role {self.role_arn} does not exist, or its trust policy does not allow "
+                f"{self.service} to call sts:AssumeRole for {source}",
+                403,
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +66,7 @@ class Message:
 
 def send(cloud: Cloud, sender: Sender, target_arn: str, message: Message) -> None:
     """Deliver once. Raises ``AwsError`` or ``ClientError`` with the target's reason."""
+    sender.assume_role(cloud)
     _CARRIERS[kind_of(target_arn)](cloud, sender, target_arn, message)
 
 
@@ -115,7 +132,13 @@ def _to_log_group(cloud: Cloud, sender: Sender, arn: str, message: Message) -> N
     logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[entry])
 
 
-def _to_bus(cloud: Cloud, _sender: Sender, arn: str, message: Message) -> None:
+def _to_bus(cloud: Cloud, sender: Sender, arn: str, message: Message) -> None:
+    # Without a role a bus of the same account is not refused: AWS documents none for this case.
+    if sender.role_arn is not None:
+        role = role_actor(cloud, sender.role_arn, "service", region=arn.split(":")[3])
+        denial = role.denial("events:PutEvents", arn)
+        if denial is not None:
+            raise AwsError("AccessDenied", denial.message, 403)
     cloud.services.events.forward(json.loads(message.body), arn, hops=message.hops + 1)
 
 

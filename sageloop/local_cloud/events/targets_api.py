@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from sageloop.local_cloud.access.enforcement.service_acts import can_assume
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
 from sageloop.local_cloud.events import targets
-from sageloop.local_cloud.events.bus import Buses, Rule, invalid, page
+from sageloop.local_cloud.events.bus import SERVICE, Buses, Rule, invalid, page
 from sageloop.local_cloud.events.inputs import filled, path_steps, variables
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.cloud import Cloud
 
 _ID = re.compile(r"[.\-_A-Za-z0-9]{1,64}")
 _MOST_TARGETS = 5
@@ -27,7 +31,8 @@ _RESERVED = frozenset(
 class TargetsApi:
     """The API of targets."""
 
-    def __init__(self, buses: Buses) -> None:
+    def __init__(self, cloud: Cloud, buses: Buses) -> None:
+        self._cloud = cloud
         self._buses = buses
 
     @operation("PutTargets")
@@ -38,6 +43,7 @@ class TargetsApi:
             rule = self._rule(call)
             for target in new_targets:
                 _check(target)
+                self._check_role(rule, target)
             if len(rule.targets.keys() | {t["Id"] for t in new_targets}) > _MOST_TARGETS:
                 raise AwsError(
                     "LimitExceededException",
@@ -74,6 +80,13 @@ class TargetsApi:
             rule_targets = list(self._rule(call).targets.values())
         shown, token = page(rule_targets, call.params.get("NextToken"), call.params.get("Limit"))
         return {"Targets": shown, "NextToken": token}
+
+    def _check_role(self, rule: Rule, target: dict[str, Any]) -> None:
+        role = target.get("RoleArn")
+        if role is not None and not can_assume(
+            self._cloud, SERVICE, role, source_arn=rule.arn
+        ):  # fmt: skip
+            raise invalid(f"Provided role '{role}' cannot be assumed by principal '{SERVICE}'.")
 
     def _rule(self, call: Call) -> Rule:
         bus = self._buses.get(call.region, call.params.get("EventBusName"))

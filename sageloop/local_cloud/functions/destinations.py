@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.functions.metrics import FunctionMetrics
 from sageloop.local_cloud.functions.model import EventConfig, Function
+from sageloop.local_cloud.functions.names import queue_url
 from sageloop.local_cloud.functions.runner import Outcome
 from sageloop.local_cloud.functions.validation import service_of_target
 
@@ -120,8 +121,7 @@ class Destinations:
             sns.publish(TopicArn=arn, Message=body, MessageAttributes=attributes)
             return
         sqs = self._client("sqs", function, arn)
-        url = sqs.get_queue_url(QueueName=arn.rsplit(":", 1)[-1])["QueueUrl"]
-        sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=attributes)
+        sqs.send_message(QueueUrl=queue_url(arn), MessageBody=body, MessageAttributes=attributes)
 
     def _to_function(self, record: _Record) -> None:
         client = self._client("lambda", record.function, record.arn)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from sageloop.local_cloud.access.enforcement.service_acts import service_actor
 from sageloop.local_cloud.core.errors import AwsError, not_supported
 from sageloop.local_cloud.core.service import Call, operation
 from sageloop.local_cloud.core.wire import Response
@@ -17,7 +18,6 @@ from sageloop.local_cloud.functions.asynchronous import Event, new_request_id
 from sageloop.local_cloud.functions.function_api import reference_of
 from sageloop.local_cloud.functions.model import Function
 from sageloop.local_cloud.functions.names import FunctionRef, parse_reference
-from sageloop.local_cloud.functions.policy import Source, allows
 from sageloop.local_cloud.functions.runner import Outcome, Request
 
 if TYPE_CHECKING:
@@ -133,18 +133,15 @@ class InvokeApi:
     ) -> None:
         if not principal.endswith(".amazonaws.com") or principal in _ON_BEHALF_OF_USERS:
             return
-        account = None
-        if source_arn is not None:
-            # An ARN of S3 contains no account; a bucket of the local cloud always has this one.
-            account = (source_arn.split(":") + [""] * 5)[4] or self._cloud.account_id
-        policy = function.policies.get(ref.qualifier)
-        if not allows(policy, Source(principal, source_arn, account)):
-            arn = function.arn_of(ref.qualifier)
+        arn = function.arn_of(ref.qualifier)
+        service = service_actor(
+            self._cloud, principal, source_arn=source_arn, region=function.region
+        )
+        denial = service.denial("lambda:InvokeFunction", arn)
+        if denial is not None:
             raise AwsError(
                 "AccessDeniedException",
-                f"User: {principal} is not authorized to perform: lambda:InvokeFunction on "
-                f"resource: {arn} because no resource-based policy allows the "
-                f"lambda:InvokeFunction action (on behalf of {source_arn or 'no resource'})",
+                f"{denial.message} (on behalf of {source_arn or 'no resource'})",
                 403,
                 fields={"Type": "User"},
             )

@@ -188,6 +188,16 @@ class FunctionRepository:
             raise function_not_found(function.arn_of(qualifier))
         return version
 
+    def policy_of(self, arn: str) -> str | None:
+        """The policy of the function, version or alias with an ARN, or ``None``."""
+        fields = arn.split(":")
+        if len(fields) < 7 or fields[5] != "function":
+            return None
+        with self.lock:
+            function = self._functions.get((fields[3], fields[6]))
+            policy = function and function.policies.get(":".join(fields[7:]) or None)
+        return policy.document() if policy else None
+
     def add(self, function: Function) -> bool:
         """Add a new function; returns ``False`` if the name exists."""
         with self.lock:

@@ -49,3 +49,12 @@ def parse_reference(text: str, *, qualifier: str | None, region: str) -> Functio
             fields={"Type": "User"},
         )
     return FunctionRef(match["region"] or region, match["name"], qualifier or derived)
+
+
+def queue_url(arn: str) -> str:
+    """The URL of the queue with an ARN, for which a role needs no permission.
+
+    On AWS, Lambda reads queues and sends to them without sqs:GetQueueUrl.
+    """
+    _, _, _, region, account, name = arn.split(":")
+    return f"https://sqs.{region}.amazonaws.com/{account}/{name}"

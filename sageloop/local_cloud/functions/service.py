@@ -39,6 +39,7 @@ class LambdaService(Service):
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(cloud)
         self.repository = FunctionRepository(cloud.account_id)
+        cloud.authorizer.resources.add("lambda", self.repository.policy_of)
         self.layers = LayerRepository()
         self.code = CodeStore(cloud)
         self.runner = Runner(cloud, self.repository, self.code)

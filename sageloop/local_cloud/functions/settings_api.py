@@ -83,9 +83,7 @@ class PolicyApi:
         policy = self._repository.get(ref).policies.get(ref.qualifier)
         if policy is None:
             raise not_found("The resource you requested does not exist.")
-        statements = [*policy.statements.values()]
-        document = {"Version": "2012-10-17", "Id": "default", "Statement": statements}
-        return {"Policy": json.dumps(document), "RevisionId": policy.revision}
+        return {"Policy": policy.document(), "RevisionId": policy.revision}
 
 
 class ConcurrencyApi:

@@ -1,10 +1,9 @@
-"""The images that can run on this machine, as a table of local programs.
+"""Local programs that run in place of container images.
 
-An image is run as a container is: the program is called with ``train`` or ``serve``, finds
-its files under ``/opt/ml`` (or ``SAGEMAKER_BASE_DIR``) and, serving, listens on
-``SAGEMAKER_BIND_TO_PORT``. No image is ever pulled. Images of frameworks run code of the
-user's own in this Python (:mod:`~sageloop.local_cloud.images.script`), training
-and serving.
+An image runs under the container contract: the program is called with ``train`` or ``serve``,
+reads its files under ``/opt/ml`` (or ``SAGEMAKER_BASE_DIR``) and, when it serves, listens on
+``SAGEMAKER_BIND_TO_PORT``. No image is pulled. Images of frameworks run the user's code in this
+Python (:mod:`~sageloop.local_cloud.images.script`) for training and inference.
 """
 
 from __future__ import annotations
@@ -45,8 +44,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # A program's process passes through this package on its way; it needs no table, and a trial
-    # of a second should not wait for one.
+    # Each program's process imports this package; without a lazy import it would load the table,
+    # which it does not use, and delay short training jobs.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.table"), name)

@@ -1,4 +1,4 @@
-"""How a first-party built-in algorithm reads a request and writes its answer."""
+"""Request decoding and response encoding shared by the built-in algorithms."""
 
 from __future__ import annotations
 
@@ -13,30 +13,32 @@ from sageloop.local_cloud.images.http_server import Predict, Refused
 def predictor(
     answer: Callable[[Matrix], Sequence[rows.Answer]], *, columns: int, accepts: Sequence[str]
 ) -> Predict:
-    """A server's predictor from one that takes a matrix of so many columns.
+    """Wrap a function of a feature matrix as the predictor of an HTTP server.
 
-    The first of ``accepts`` is what a request that names none is answered with.
+    A request without an Accept type receives the first type of ``accepts``. A request whose number
+    of features is not ``columns`` is refused with 400.
     """
 
     def predict(body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
         kind = _chosen(accept, accepts)
         try:
-            asked = rows.decoded(body, content_type)
+            features = rows.decoded(body, content_type)
         except media.DataError as error:
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, str(error)) from None
-        if asked.shape[1] != columns:
+        if features.shape[1] != columns:
             raise Refused(
                 HTTPStatus.BAD_REQUEST,
-                f"the payload has {asked.shape[1]} features, the model was trained with {columns}",
+                f"the payload has {features.shape[1]} features, the model was trained "
+                f"with {columns}",
             )
-        return rows.encoded(answer(asked), kind), kind
+        return rows.encoded(answer(features), kind), kind
 
     return predict
 
 
 def _chosen(accept: str, accepts: Sequence[str]) -> str:
-    for wanted in accept.split(",") if accept.strip() else ("*/*",):
-        kind = media.media_type(wanted)
+    for candidate in accept.split(",") if accept.strip() else ("*/*",):
+        kind = media.media_type(candidate)
         if kind in accepts:
             return kind
         if kind in ("*/*", "application/*"):

@@ -1,4 +1,4 @@
-"""Model files of the stand-ins: arrays with the name of their format."""
+"""Model files of the local algorithms: NumPy arrays with the name of their format."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import numpy.typing as npt
 
 
 def load(path: Path, expected: str) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of a model file. Raises :class:`ValueError` if it is not of the format."""
+    """Load the arrays of a model file. Raises :class:`ValueError` if it has another format."""
     if not path.is_file():
         raise FileNotFoundError(f"no model file {path.name} in {path.parent}")
     foreign = ValueError(
-        f"{path.name} was not saved by the local stand-in ({expected}); models trained by AWS's "
-        "own implementation cannot be served here: train the model in the local cloud"
+        f"{path.name} was not saved by the local algorithm ({expected}); models trained by AWS's "
+        "implementation cannot be served locally: train the model in the local cloud"
     )
     if not zipfile.is_zipfile(path):
         raise foreign
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            found = dict(arrays)
+            contents = dict(arrays)
     except (ValueError, zipfile.BadZipFile):
         raise foreign from None
-    if str(found.pop("format", "")) != expected:
+    if str(contents.pop("format", "")) != expected:
         raise foreign
-    return found
+    return contents

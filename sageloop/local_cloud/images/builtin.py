@@ -1,4 +1,4 @@
-"""The programs that come with the local cloud: built-in algorithms and frameworks."""
+"""The programs of the local cloud: built-in algorithms and frameworks."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ ENTRYPOINT = (*_PYTHON, f"{_PACKAGE}.entrypoint")
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What stands in for an image: how it trains, serves, processes; ``None`` if it cannot.
+    """The local commands of an image for training, serving and processing; ``None`` if unsupported.
 
-    ``script`` trains with a program of the user's, ``inference`` serves with functions of the
-    user's, ``many`` serves the models of a multi-model endpoint; ``algorithm`` is the module that
-    tells the metrics of a built-in algorithm; ``needs`` is what must be installed for any of it.
+    ``script`` trains with the user's script, ``inference`` serves with the user's functions, and
+    ``many`` serves the models of a multi-model endpoint. ``algorithm`` is the module with the
+    metric definitions of a built-in algorithm. ``needs`` is the framework that must be installed.
     """
 
     pattern: str
@@ -42,51 +42,51 @@ class Program:
     needs: Framework | None = None
 
     def training_line(self, *, scripted: bool) -> tuple[str, ...] | None:
-        """How it trains; an image that only knows scripts runs one, asked or not."""
+        """The training command. An image without an algorithm always runs a script."""
         if self.script is not None and (scripted or self.training is None):
             return self.script
         return self.training
 
     def serving_line(self, *, scripted: bool) -> tuple[str, ...] | None:
-        """How it serves; an image that only knows scripts serves with one, asked or not."""
+        """The serving command. An image without an algorithm always serves a script."""
         if self.inference is not None and (scripted or self.serving is None):
             return self.inference
         return self.serving
 
     def metrics(self) -> Iterable[Mapping[str, str]]:
-        """The metric definitions of the algorithm."""
+        """The metric definitions of the built-in algorithm."""
         if self.algorithm is None:
             return ()
-        found: Iterable[Mapping[str, str]] = importlib.import_module(
+        definitions: Iterable[Mapping[str, str]] = importlib.import_module(
             f"{_PACKAGE}.{self.algorithm}"
         ).METRIC_DEFINITIONS
-        return found
+        return definitions
 
 
 def script_program(framework: Framework | None = None) -> tuple[str, ...]:
-    """The command line of script mode, as a framework's image has it."""
+    """The command that runs a training script in a framework's image."""
     which = () if framework is None else (f"--framework={framework.name}",)
     return (*_PYTHON, f"{_PACKAGE}.script", *which, "train")
 
 
 def inference_program(framework: Framework | None = None) -> tuple[str, ...]:
-    """The command line that serves with functions of the user's, as a framework's image does."""
+    """The command that serves with the user's functions in a framework's image."""
     which = () if framework is None else (f"--framework={framework.name}",)
     return (*_PYTHON, f"{_PACKAGE}.script.inference", *which, "serve")
 
 
 def many_program(framework: str) -> tuple[str, ...]:
-    """The command line that serves the models of a multi-model endpoint."""
+    """The command that serves the models of a multi-model endpoint."""
     return (*_PYTHON, f"{_PACKAGE}.multi_model", f"--framework={framework}")
 
 
 def matches(image: str, program: Program) -> bool:
-    """Whether a built-in program stands in for an image, named by tag or by digest."""
+    """Whether a program runs in place of an image that is named by tag or digest."""
     return fnmatch.fnmatchcase(f"/{image.replace('@', ':')}", program.pattern)
 
 
 def algorithm_of(image: str) -> Program | None:
-    """The built-in algorithm that an image carries, if it does."""
+    """The program of a built-in algorithm's image, or ``None``."""
     return next((p for p in PROGRAMS if p.algorithm is not None and matches(image, p)), None)
 
 

@@ -1,7 +1,7 @@
-"""Runs a job's own ContainerEntrypoint: ``python -I -m ...entrypoint word...``.
+"""Runs the ContainerEntrypoint of a job: ``python -I -m ...entrypoint word...``.
 
-The command has a Python of its own, laid over this one and thrown away with the job: what it
-installs (``pip install -r requirements.txt``) changes nothing on this machine.
+The command runs in an overlay of this Python environment that is deleted with the job. Packages
+that it installs (``pip install -r requirements.txt``) do not change this machine.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _INSIDE = "/opt/ml"
 
 
 def main(command: list[str]) -> int:
-    """Become the command; returns only if it cannot be started."""
+    """Replace this process with the command. Returns 1 only if it cannot be started."""
     base = Path(os.environ.get("SAGEMAKER_BASE_DIR", _INSIDE))
     python = overlay(base / ".environment")
     path = os.environ.get("PATH", os.defpath)
@@ -24,14 +24,14 @@ def main(command: list[str]) -> int:
     try:
         os.execvp(command[0], [_relocated(word, base) for word in command])  # noqa: S606
     except OSError as error:
-        told = f"ContainerEntrypoint {command[0]!r} cannot be started: {error}"
-        (base / "output" / "failure").write_text(told)
-        sys.stderr.write(f"{told}\n")
+        message = f"ContainerEntrypoint {command[0]!r} cannot be started: {error}"
+        (base / "output" / "failure").write_text(message)
+        sys.stderr.write(f"{message}\n")
         return 127 if isinstance(error, FileNotFoundError) else 126
 
 
 def _relocated(word: str, base: Path) -> str:
-    """A word for a machine on which the job's ``/opt/ml`` is another directory."""
+    """A word of the command with ``/opt/ml`` replaced by the job's directory on this machine."""
     return word.replace(_INSIDE, str(base)) if "SAGEMAKER_BASE_DIR" in os.environ else word
 
 

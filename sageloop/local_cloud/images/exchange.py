@@ -1,7 +1,7 @@
-"""Hosts of one training job exchange arrays: a star over TCP around the first host.
+"""Exchange of arrays between the hosts of one training job: TCP connections to the first host.
 
-The runner tells every host where the others are (``SAGELOOP_HOST_ADDRESSES``, JSON) and the
-port on which the first one may listen (``SAGELOOP_MASTER_PORT``).
+The runner passes the addresses of all hosts (``SAGELOOP_HOST_ADDRESSES``, JSON) and the port on
+which the first host listens (``SAGELOOP_MASTER_PORT``).
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ _LENGTH = struct.Struct("<Q")
 _HELLO = struct.Struct("<I")
 _MEET_SECONDS = 120.0
 _RETRY_SECONDS = 0.05
-# A host may still be reading its channels while others already wait for it.
+# Time limit for a host that still reads its channels while the other hosts wait.
 _EXCHANGE_SECONDS = 3600.0
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 class GroupError(Exception):
-    """The hosts of a job cannot reach one another."""
+    """The hosts of a job cannot connect to each other."""
 
 
 class Group:
-    """The hosts of a job; one host alone is a group too. Use as a context."""
+    """The hosts of a training job, one or more; a context manager that closes the connections."""
 
     def __init__(self, rank: int, size: int, links: Sequence[socket.socket]) -> None:
         self.rank = rank
         self.size = size
-        # The first host has a link to each other one, in their order; those have one to it.
+        # The first host has a connection to each other host, in their order; those have one to it.
         self._links = list(links)
 
     @classmethod
     def meet(cls, host: str, hosts: Sequence[str], environment: Mapping[str, str]) -> Group:
-        """Wait until all hosts are connected. Raises :class:`GroupError` if they never are."""
+        """Wait until all hosts are connected. Raises :class:`GroupError` after the time limit."""
         rank, size = hosts.index(host), len(hosts)
         if size == 1:
             return cls(0, 1, ())
@@ -56,7 +56,9 @@ class Group:
         try:
             links = _accepted(place, size) if rank == 0 else [_connected(place, rank)]
         except OSError as error:
-            raise GroupError(f"{host} cannot meet the other hosts at {place}: {error}") from None
+            raise GroupError(
+                f"{host} cannot connect to the other hosts at {place}: {error}"
+            ) from None
         return cls(rank, size, links)
 
     def __enter__(self) -> Group:
@@ -67,28 +69,28 @@ class Group:
             link.close()
 
     def all_gather(self, mine: Arrays) -> list[Arrays]:
-        """What every host gave, in the order of the hosts, on every host."""
+        """Return the arrays of every host, in the order of the hosts, on every host."""
         gathered = self.gather(mine)
         if gathered is None:
             return [self._received(self._links[0]) for _ in range(self.size)]
         for link in self._links:
-            for given in gathered:
-                self._sent(link, given)
+            for parts in gathered:
+                self._sent(link, parts)
         return gathered
 
     def gather(self, mine: Arrays) -> list[Arrays] | None:
-        """What every host gave, on the first host; ``None`` on the others."""
+        """Return the arrays of every host on the first host, ``None`` on the others."""
         if self.rank == 0:
             return [mine, *(self._received(link) for link in self._links)]
         self._sent(self._links[0], mine)
         return None
 
     def broadcast(self, mine: Arrays | None) -> Arrays:
-        """What the first host gave, on every host; the others give ``None``."""
+        """Return the first host's arrays on every host; the others pass ``None``."""
         if self.rank:
             return self._received(self._links[0])
         if mine is None:
-            raise ValueError("the first host gives what all get")
+            raise ValueError("the first host must pass the arrays to broadcast")
         for link in self._links:
             self._sent(link, mine)
         return mine
@@ -101,7 +103,7 @@ class Group:
         try:
             link.sendall(_LENGTH.pack(len(content)) + content)
         except OSError as error:
-            raise GroupError(f"another host is gone: {error}") from None
+            raise GroupError(f"the connection to another host was lost: {error}") from None
 
     @staticmethod
     def _received(link: socket.socket) -> Arrays:
@@ -109,7 +111,7 @@ class Group:
             (length,) = _LENGTH.unpack(_exactly(link, _LENGTH.size))
             content = _exactly(link, length)
         except OSError as error:
-            raise GroupError(f"another host is gone: {error}") from None
+            raise GroupError(f"the connection to another host was lost: {error}") from None
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return dict(arrays)
 
@@ -132,7 +134,7 @@ def _connected(place: tuple[str, int], rank: int) -> socket.socket:
         try:
             link = socket.create_connection(place, timeout=_EXCHANGE_SECONDS)
         except ConnectionRefusedError:
-            # The first host may not listen yet, and nothing tells when it does.
+            # The first host may not listen yet; retry until it does.
             if time.monotonic() > until:
                 raise
             time.sleep(_RETRY_SECONDS)

@@ -1,4 +1,4 @@
-"""The frameworks that AWS's images carry, and whether this Python has them."""
+"""The frameworks of AWS's images, and whether this Python has them installed."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Framework:
-    """A framework: its module in Python and the extra of this package that installs it.
+    """A framework: its Python module and the extra of this package that installs it.
 
-    ``captures_errors`` is whether AWS's image tells the script's error in the failure file.
+    ``captures_errors``: whether AWS's image writes the script's error to the failure file.
     """
 
     name: str
@@ -27,13 +27,13 @@ BY_NAME = {f.name: f for f in (PYTORCH, TENSORFLOW, SCIKIT_LEARN, XGBOOST_LIBRAR
 
 
 def missing(framework: Framework | None) -> str | None:
-    """What an image lacks here, as the end of a sentence; ``None`` if nothing.
+    """The missing requirement of an image as a clause, or ``None`` if all are installed.
 
-    The framework is only looked for: the cloud's own process never imports it.
+    The module is located without importing it: the cloud's process never imports a framework.
     """
     if framework is None or importlib.util.find_spec(framework.module) is not None:
         return None
     return (
-        f"needs {framework.name}, whose module {framework.module} is not installed beside the "
+        f"needs {framework.name}, whose module {framework.module} is not installed for the "
         f"local cloud: pip install 'sageloop[{framework.extra}]'"
     )

@@ -1,6 +1,6 @@
-"""Serves a model under the inference container contract: what all algorithms have in common.
+"""HTTP server of the inference container contract, shared by all algorithms.
 
-Environment: ``SAGEMAKER_BIND_TO_PORT`` (8080; 0 takes a free one and prints it),
+Environment: ``SAGEMAKER_BIND_TO_PORT`` (8080; 0 selects a free port and prints it),
 ``SM_MODEL_DIR`` (``/opt/ml/model``, or ``model`` under ``SAGEMAKER_BASE_DIR``),
 ``SAGEMAKER_BATCH`` (``true`` in batch transform) and ``SAGEMAKER_MAX_PAYLOAD_IN_MB`` (100).
 """
@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 
 from sageloop.local_cloud.images.turns import Turns
 
-# Batch transform's limit, the largest there is for one request.
+# The maximum of batch transform, the largest payload limit of all requests.
 _MOST_MEGABYTES = 100
 _MEGABYTE = 1024 * 1024
 _GRACE_SECONDS = 25.0
@@ -35,7 +35,7 @@ _PHRASES: dict[int, str] = {status.value: status.phrase for status in HTTPStatus
 
 
 class Refused(Exception):
-    """A request that is answered with an error status."""
+    """A request that is refused with an HTTP error status."""
 
     def __init__(self, status: HTTPStatus, message: str) -> None:
         super().__init__(message)
@@ -44,41 +44,41 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer; ``headers`` without its length."""
+    """An HTTP response; ``headers`` without Content-Length."""
 
     status: int
     body: bytes
     headers: Mapping[str, str]
 
 
-# A body, its content type and what is accepted become an answer and its content type.
+# (body, content type, accepted types) to (body, content type).
 Predict = Callable[[bytes, str, str], tuple[bytes, str]]
-# A body and headers by lower-case name become an answer.
+# (body, headers by lower-case name) to a response.
 Respond = Callable[[bytes, Mapping[str, str]], Reply]
-# The same for the paths under /models of a container that serves many: method and path come first.
+# (method, path, body, headers) to a response, for /models of a multi-model container.
 Manage = Callable[[str, str, bytes, Mapping[str, str]], Reply]
 
 
 class _Terminated(BaseException):
-    """SIGTERM came; no handler of errors may swallow it."""
+    """Raised on SIGTERM; a BaseException, which error handlers do not catch."""
 
 
 def in_batch() -> bool:
-    """Whether batch transform is asking."""
+    """Whether the container runs in a batch transform job."""
     return os.environ.get("SAGEMAKER_BATCH") == "true"
 
 
 def model_directory() -> Path:
-    """Where the model's files are."""
+    """The directory of the model's files."""
     base = os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml")
     return Path(os.environ.get("SM_MODEL_DIR", f"{base}/model"))
 
 
 def main(load: Callable[[Path], Predict]) -> None:
-    """Load the model, serve it until SIGTERM and end the process.
+    """Load the model, serve it until SIGTERM and exit.
 
     ``load`` raises :class:`OSError` or :class:`ValueError` if the model cannot be loaded; the
-    process then ends with 1 and the reason.
+    process then exits with 1 and writes the reason to standard error.
     """
     try:
         predict = load(model_directory())
@@ -89,15 +89,15 @@ def main(load: Callable[[Path], Predict]) -> None:
 
 
 def run(respond: Respond, manage: Manage | None = None) -> NoReturn:
-    """Serve until SIGTERM and end the process; what is given must not raise."""
+    """Serve until SIGTERM and exit. ``respond`` and ``manage`` must not raise."""
     _exit(_serve(respond, manage))
 
 
 def responder(predict: Predict) -> Respond:
-    """What answers as the built-in algorithms do: nothing for nothing, refusals in plain text.
+    """A request handler like that of the built-in algorithms: refusals are plain text.
 
-    As many requests as there are processors are computed at once, as by AWS's containers, whose
-    web servers have a worker for each.
+    An empty body has an empty response. At most as many requests as there are processors are
+    computed concurrently, as in AWS's containers, which have one web server worker for each.
     """
     turns = Turns(os.cpu_count() or 1)
 
@@ -105,9 +105,9 @@ def responder(predict: Predict) -> Respond:
         if not body:
             return Reply(HTTPStatus.NO_CONTENT, b"", {})
         try:
-            asked = headers.get("content-type", ""), headers.get("accept", "")
+            types = headers.get("content-type", ""), headers.get("accept", "")
             with turns:
-                answer, kind = predict(body, *asked)
+                answer, kind = predict(body, *types)
         except Refused as refused:
             return Reply(refused.status, str(refused).encode(), {"Content-Type": "text/plain"})
         return Reply(HTTPStatus.OK, answer, {"Content-Type": kind})
@@ -152,13 +152,13 @@ class _Request:
 
 
 class _Handler(StreamRequestHandler):
-    """Speaks HTTP/1.1 itself: the standard handler reads headers as it would read an e-mail."""
+    """HTTP/1.1 request handler; faster than the standard library's, which parses e-mail headers."""
 
     disable_nagle_algorithm = True
     server: Server
 
     def handle(self) -> None:
-        """Answer requests as long as the connection is kept."""
+        """Answer requests until the connection is closed."""
         self._keeps = True
         while self._keeps:
             try:
@@ -167,7 +167,7 @@ class _Handler(StreamRequestHandler):
                 return
             except ValueError as error:
                 self._keeps = False
-                self._tell(HTTPStatus.BAD_REQUEST, str(error))
+                self._reply_with_text(HTTPStatus.BAD_REQUEST, str(error))
                 return
             if request is None:
                 return
@@ -177,14 +177,16 @@ class _Handler(StreamRequestHandler):
             except ConnectionError:
                 return
             except Exception as error:
-                # As every web server answers what broke behind it; the platform tells 500 from 503.
+                # Status 500, as of every web server; the platform distinguishes it from 503.
                 sys.stderr.write(traceback.format_exc())
                 self._keeps = False
-                self._tell(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}: {error}")
+                self._reply_with_text(
+                    HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}: {error}"
+                )
 
     def _read(self) -> _Request | None:
         first = self.rfile.readline(_LONGEST_LINE)
-        if first in (b"\r\n", b"\n"):  # what some clients send behind a body
+        if first in (b"\r\n", b"\n"):  # some clients send it after a body
             first = self.rfile.readline(_LONGEST_LINE)
         if not first:
             return None
@@ -197,8 +199,8 @@ class _Handler(StreamRequestHandler):
             if not separator or len(headers) > _MOST_HEADERS:
                 raise ValueError(f"not a header: {line[:80]!r}")
             headers[name.strip().lower()] = value.strip()
-        wanted = headers.get("connection", "").lower()
-        keeps = wanted == "keep-alive" if words[2] == "HTTP/1.0" else wanted != "close"
+        connection = headers.get("connection", "").lower()
+        keeps = connection == "keep-alive" if words[2] == "HTTP/1.0" else connection != "close"
         return _Request(words[0], words[1], headers, keeps)
 
     def _serve(self, request: _Request) -> None:
@@ -213,26 +215,26 @@ class _Handler(StreamRequestHandler):
                 self._post(request)
         else:
             self._keeps = False
-            self._tell(HTTPStatus.NOT_IMPLEMENTED, f"no such method: {request.method}")
+            self._reply_with_text(HTTPStatus.NOT_IMPLEMENTED, f"no such method: {request.method}")
 
     def _get(self, path: str) -> None:
         if path == "/ping":
-            self._tell(HTTPStatus.OK, "")
+            self._reply_with_text(HTTPStatus.OK, "")
         elif path == "/execution-parameters":
             limits = {
                 "MaxConcurrentTransforms": os.cpu_count() or 1, "BatchStrategy": "MULTI_RECORD",
                 "MaxPayloadInMB": 6,
             }  # fmt: skip
-            self._tell(HTTPStatus.OK, json.dumps(limits), "application/json")
+            self._reply_with_text(HTTPStatus.OK, json.dumps(limits), "application/json")
         else:
-            self._tell(HTTPStatus.NOT_FOUND, f"no such path: {path}")
+            self._reply_with_text(HTTPStatus.NOT_FOUND, f"no such path: {path}")
 
     def _post(self, request: _Request) -> None:
         body = self._body(request.headers)
         if body is None:
             self._keeps = False
         elif request.path != "/invocations":
-            self._tell(HTTPStatus.NOT_FOUND, f"no such path: {request.path}")
+            self._reply_with_text(HTTPStatus.NOT_FOUND, f"no such path: {request.path}")
         else:
             self._answer(self.server.respond(body, request.headers))
 
@@ -246,11 +248,11 @@ class _Handler(StreamRequestHandler):
     def _body(self, headers: dict[str, str]) -> bytes | None:
         length, most = headers.get("content-length", ""), self.server.most_bytes
         if not (length.isascii() and length.isdigit()):
-            self._tell(HTTPStatus.LENGTH_REQUIRED, "a body needs Content-Length")
+            self._reply_with_text(HTTPStatus.LENGTH_REQUIRED, "a body needs Content-Length")
             return None
         if int(length) > most:
-            told = f"the payload has {length} bytes, {most} are allowed"
-            self._tell(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, told)
+            message = f"the payload has {length} bytes, {most} are allowed"
+            self._reply_with_text(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
             return None
         if headers.get("expect", "").lower() == "100-continue":
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -259,7 +261,7 @@ class _Handler(StreamRequestHandler):
             raise ConnectionError("the request was cut short")
         return body
 
-    def _tell(self, status: HTTPStatus, message: str, kind: str = "text/plain") -> None:
+    def _reply_with_text(self, status: HTTPStatus, message: str, kind: str = "text/plain") -> None:
         self._answer(Reply(status, message.encode(), {"Content-Type": kind}))
 
     def _answer(self, reply: Reply) -> None:
@@ -274,7 +276,7 @@ class _Handler(StreamRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """A thread a connection; on SIGTERM what is being answered is answered."""
+    """HTTP server with a thread for each connection; on SIGTERM it completes running requests."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -288,23 +290,23 @@ class Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:
-        """Bind without asking a resolver for the host's name, which may take seconds."""
+        """Bind without resolving the host's name, which may take seconds."""
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = "localhost", self.server_address[1]
 
     def busy(self) -> Any:
-        """A context in which a request counts as being answered."""
+        """A context manager that counts a request as running."""
         return _Busy(self)
 
     def count(self, change: int) -> None:
-        """Note that a request begins (1) or ends (-1)."""
+        """Count the start (1) or the end (-1) of a request."""
         with self._idle:
             self._running += change
             self._idle.notify_all()
 
     def drain(self, seconds: float) -> None:
-        """Wait until nothing is being answered."""
+        """Wait until no request is running, at most ``seconds`` wall seconds."""
         with self._idle:
             self._idle.wait_for(lambda: self._running == 0, seconds)
 

@@ -1,4 +1,4 @@
-"""A training job as a built-in algorithm's program sees it: its files, its hosts, its log."""
+"""A training job of a built-in algorithm: its files, hosts and log."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _CONTAINER_BASE = PurePosixPath("/opt/ml")
 
 
 class TrainingError(Exception):
-    """The algorithm refuses what it was given."""
+    """The algorithm refuses the job's data or hyperparameters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What the platform wrote for the program."""
+    """The job's configuration, as the platform wrote it under ``/opt/ml``."""
 
     base: Path
     hyperparameters: Mapping[str, str]
@@ -35,26 +35,26 @@ class Job:
 
     @property
     def data(self) -> Path:
-        """The folder of the channels."""
+        """The directory of the channels."""
         return self.base / "input" / "data"
 
     @property
     def model(self) -> Path:
-        """Where the model goes."""
+        """The directory of the model's files."""
         return self.base / "model"
 
     def checkpoints(self) -> Path | None:
-        """Where checkpoints go and come from; ``None`` if the job keeps none."""
+        """The directory of checkpoints; ``None`` if the job has no checkpoint configuration."""
         config = self.base / "input" / "config" / "checkpointconfig.json"
         if not config.is_file():
             return None
-        told = PurePosixPath(json.loads(config.read_text()).get("LocalPath", "/opt/ml/checkpoints"))
-        if told.is_relative_to(_CONTAINER_BASE):
-            return self.base / told.relative_to(_CONTAINER_BASE)
-        return Path(told)
+        path = PurePosixPath(json.loads(config.read_text()).get("LocalPath", "/opt/ml/checkpoints"))
+        if path.is_relative_to(_CONTAINER_BASE):
+            return self.base / path.relative_to(_CONTAINER_BASE)
+        return Path(path)
 
     def check_channels(self, required: str, *optional: str) -> None:
-        """Raises :class:`DataError` if the required channel is missing or one is not known."""
+        """Raise :class:`DataError` if the required channel is missing or a channel is unknown."""
         known = (required, *optional)
         if required not in self.channels:
             raise DataError(
@@ -65,18 +65,18 @@ class Job:
             raise DataError(f"Extraneous channel found: {unknown[0]} (known: {', '.join(known)})")
 
     def group(self) -> Group:
-        """The hosts that train together. Raises :class:`GroupError` if they cannot meet."""
+        """Connect the hosts of the job. Raises :class:`GroupError` if they cannot connect."""
         return Group.meet(self.host, self.hosts, os.environ)
 
 
 def read(base: Path) -> Job:
-    """A job from its configuration files."""
+    """Read a job from its configuration files under ``base``."""
     config = base / "input" / "config"
     host, hosts = "algo-1", ("algo-1",)
     resources = config / "resourceconfig.json"
     if resources.is_file():
-        told = json.loads(resources.read_text())
-        host, hosts = told["current_host"], tuple(sorted(told["hosts"]))
+        resource_config = json.loads(resources.read_text())
+        host, hosts = resource_config["current_host"], tuple(sorted(resource_config["hosts"]))
     return Job(
         base,
         json.loads((config / "hyperparameters.json").read_text()),
@@ -89,7 +89,7 @@ def read(base: Path) -> Job:
 def run(train: Callable[[Job], None], *, client_code: int) -> int:
     """Train once; returns the exit code, with the reason in the failure file if it is not 0.
 
-    ``client_code`` is returned for what the caller of the job did wrong.
+    ``client_code`` is the exit code for errors of the job's owner.
     """
     base = Path(os.environ.get("SAGEMAKER_BASE_DIR", str(_CONTAINER_BASE)))
     try:
@@ -102,26 +102,26 @@ def run(train: Callable[[Job], None], *, client_code: int) -> int:
 
 
 def log(text: str, level: str = "INFO") -> None:
-    """A line in the form of the built-in algorithms' logs."""
+    """Write a line in the format of the built-in algorithms' logs."""
     stamp = time.strftime("%m/%d/%Y %H:%M:%S")
     show(f"[{stamp} {level} {threading.get_ident()}] {text}\n")
 
 
 def show(text: str) -> None:
-    """Text on standard output, at once."""
+    """Write text to standard output and flush it."""
     sys.stdout.write(text)
     sys.stdout.flush()
 
 
 def quality(host: str, data: str, metric: str, kind: str, value: float, **at: Any) -> None:
-    """A metric's line; ``kind`` is ``loss`` or ``score`` and ``at`` comes first (``epoch=0``)."""
+    """Log a quality metric; ``kind`` is ``loss`` or ``score``, ``at`` precedes it (``epoch=0``)."""
     where = "".join(f"{name}={number}, " for name, number in at.items())
     log(f"#quality_metric: host={host}, {where}{data} {metric} <{kind}>={value!r}")
 
 
-def progress(host: str, done: float, rows_a_second: float) -> None:
-    """The lines that tell how far (0 to 1) and how fast the training is."""
-    log(f"#progress_metric: host={host}, completed {100 * done:g} %")
+def progress(host: str, completed: float, rows_a_second: float) -> None:
+    """Log the progress (``completed``, 0 to 1) and the throughput of the training."""
+    log(f"#progress_metric: host={host}, completed {100 * completed:g} %")
     log(f"#throughput_metric: host={host}, train throughput={rows_a_second!r} records/second")
 
 

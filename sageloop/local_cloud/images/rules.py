@@ -1,4 +1,4 @@
-"""Hyperparameters as tables of rules: all arrive as strings, and are checked before anything."""
+"""Validation of hyperparameters: tables of rules for values that arrive as strings."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ _PLATFORM = "sagemaker_"
 
 
 class HyperparameterError(Exception):
-    """A hyperparameter is unknown, missing or out of its range."""
+    """A hyperparameter is unknown, missing or out of range."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How a value is read, which values are allowed, and how that is told."""
+    """The parser of a value, its check, and the description of allowed values for errors."""
 
     parse: Callable[[str], Any]
     allowed: Callable[[Any], bool]
-    told: str
+    allowed_values: str
 
 
 def whole(low: float, high: float = _INF) -> Rule:
-    """An integer of a closed range."""
+    """An integer in a closed range."""
     return Rule(integer, lambda v: low <= v <= high, f"[{low}, {high}]")
 
 
 def real(low: float, high: float = _INF, *, above: bool = False, below: bool = False) -> Rule:
-    """A number of a range, closed but at the ends told ``above`` or ``below``."""
+    """A number in a range, closed except at the ends excluded by ``above`` or ``below``."""
 
     def inside(value: float) -> bool:
         return (low < value if above else low <= value) and (
@@ -42,27 +42,27 @@ def real(low: float, high: float = _INF, *, above: bool = False, below: bool = F
 
 
 def one_of(*choices: str) -> Rule:
-    """One of some words."""
+    """One of the given strings."""
     return Rule(str, lambda v: v in choices, f"[{', '.join(choices)}]")
 
 
 def boolean() -> Rule:
-    """``true`` or ``false``, in any case of letters."""
-    return Rule(_truth, lambda _: True, "[true, false]")
+    """``true`` or ``false``, case-insensitive."""
+    return Rule(_boolean_of, lambda _: True, "[true, false]")
 
 
 def or_auto(rule: Rule, *words: str) -> Rule:
-    """What a rule takes, or ``auto`` (or another of ``words``), which stays a string."""
+    """A value of the rule, or ``auto`` (or another of ``words``), which stays a string."""
     known = ("auto", *words)
     return Rule(
         lambda text: text if text in known else rule.parse(text),
         lambda v: v in known if isinstance(v, str) else rule.allowed(v),
-        f"{', '.join(known)} or {rule.told}",
+        f"{', '.join(known)} or {rule.allowed_values}",
     )
 
 
 def listed(*known: str) -> Rule:
-    """A list of words, separated by commas."""
+    """A list of the given words, separated by commas."""
     return Rule(
         lambda text: [name.strip() for name in text.split(",")],
         lambda names: bool(names) and all(name in known for name in names),
@@ -71,12 +71,12 @@ def listed(*known: str) -> Rule:
 
 
 def anything(kind: Callable[[str], Any] = str) -> Rule:
-    """Whatever can be read as a kind."""
+    """Any value that ``kind`` can parse."""
     return Rule(kind, lambda _: True, "any")
 
 
 def integer(text: str) -> int:
-    """A whole number, also one written as ``3.0``. Raises :class:`ValueError`."""
+    """An integer, which may be written as ``3.0``. Raises :class:`ValueError`."""
     value = float(text)
     if not value.is_integer():
         raise ValueError(text)
@@ -86,16 +86,16 @@ def integer(text: str) -> int:
 def typed(
     table: Mapping[str, Rule], raw: Mapping[str, str], required: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Hyperparameters as values. Raises :class:`HyperparameterError` that names the first wrong."""
-    given = {name: _plain(text) for name, text in raw.items() if not name.startswith(_PLATFORM)}
-    for name in given:
+    """Parse hyperparameters. Raises :class:`HyperparameterError` for the first invalid one."""
+    texts = {name: _plain(text) for name, text in raw.items() if not name.startswith(_PLATFORM)}
+    for name in texts:
         if name not in table:
             known = ", ".join(sorted(table))
             raise HyperparameterError(f"Extraneous hyperparameter found: {name} (known: {known})")
     for name in required:
-        if name not in given:
+        if name not in texts:
             raise HyperparameterError(f"Missing required hyperparameter: {name}")
-    return {name: _value(name, table[name], text) for name, text in given.items()}
+    return {name: _value(name, table[name], text) for name, text in texts.items()}
 
 
 def _value(name: str, rule: Rule, text: str) -> Any:
@@ -106,11 +106,13 @@ def _value(name: str, rule: Rule, text: str) -> Any:
             f"Hyperparameter {name}: could not parse value: {text!r}"
         ) from None
     if not rule.allowed(value):
-        raise HyperparameterError(f"Hyperparameter {name}: value {text} not in range {rule.told}")
+        raise HyperparameterError(
+            f"Hyperparameter {name}: value {text} not in range {rule.allowed_values}"
+        )
     return value
 
 
-def _truth(text: str) -> bool:
+def _boolean_of(text: str) -> bool:
     if text.lower() not in ("true", "false"):
         raise ValueError(text)
     return text.lower() == "true"

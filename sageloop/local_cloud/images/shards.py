@@ -1,4 +1,4 @@
-"""The parts of a channel that hosts hold, brought together."""
+"""Gathers the shards of a channel from all hosts."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _SHARDED = "ShardedByS3Key"
 
 
 def gathered(group: Group, channel: Mapping[str, str], mine: Arrays) -> Arrays:
-    """All rows of a channel on the first host; a host's own on the others.
+    """All rows of a channel on the first host; the host's own rows on the others.
 
-    A channel that every host has whole is not gathered.
+    A fully replicated channel is not gathered.
     """
     if group.size == 1 or channel.get("S3DistributionType") != _SHARDED:
         return mine

@@ -1,4 +1,4 @@
-"""The table of local programs and how an image's one is found in it."""
+"""The table of local programs and the lookup of an image's program."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _registered: list[Program] = []
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What of a job decides which command line its container has."""
+    """The properties of a job that select the command of its container."""
 
     entrypoint: tuple[str, ...]
     arguments: tuple[str, ...]
@@ -35,7 +35,7 @@ class _Request:
         return cls(
             tuple(specification.get("ContainerEntrypoint", ())),
             tuple(specification.get("ContainerArguments", ())),
-            job is not None and _asks_for_script(job),
+            job is not None and _requests_script(job),
         )
 
 
@@ -44,14 +44,14 @@ def register(
     training: Sequence[str] | None = None, serving: Sequence[str] | None = None,
     processing: Sequence[str] | None = None, script_mode: bool = False,
 ) -> None:  # fmt: skip
-    """Let images whose URI matches a shell pattern run as a local program.
+    """Register a local program for images whose URI matches a shell pattern.
 
-    ``command`` is run with ``train`` or ``serve`` appended, as ``docker run image train``, and
-    for processing as it is; ``training``, ``serving`` and ``processing`` are whole command lines
-    and win over it. With ``script_mode`` the image is one that carries AWS's training toolkit: a
-    job whose hyperparameters name a ``sagemaker_program`` runs that, and a model is served with
-    the functions of its ``inference.py``. The latest registration that matches counts, before
-    the built-in ones.
+    ``command`` is run with ``train`` or ``serve`` appended, like ``docker run image train``, and
+    for processing as it is; ``training``, ``serving`` and ``processing`` are complete commands and
+    take precedence. With ``script_mode`` the image contains AWS's training toolkit: a job whose
+    hyperparameters name a ``sagemaker_program`` runs it, and a model is served with the functions
+    of its ``inference.py``. The latest matching registration has priority, also over the
+    built-in programs.
     """
     if not script_mode and all(line is None for line in (command, training, serving, processing)):
         raise ValueError(
@@ -71,30 +71,30 @@ def register(
 
 
 def unregister(image_pattern: str) -> None:
-    """Forget what was registered under exactly this pattern."""
+    """Remove the registrations of exactly this pattern."""
     with _lock:
         _registered[:] = [p for p in _registered if p.pattern != image_pattern]
 
 
 def training_command(image: str, job: Job | None = None) -> list[str] | None:
-    """The command line that trains for an image, or ``None`` if it has no local program.
+    """The training command of an image, or ``None`` if it has no local program.
 
-    ``job`` is the CreateTrainingJob request: its ContainerEntrypoint replaces the program,
-    its ContainerArguments the word ``train``, and its hyperparameters may ask for script mode.
+    ``job`` is the CreateTrainingJob request: its ContainerEntrypoint replaces the program, its
+    ContainerArguments the word ``train``, and its hyperparameters may select script mode.
     """
-    asked = _Request.of(job)
+    request = _Request.of(job)
     for program in _matching(image):
-        if asked.entrypoint:
-            return [*builtin.ENTRYPOINT, *asked.entrypoint, *asked.arguments]
-        own = program.training_line(scripted=asked.scripted)
+        if request.entrypoint:
+            return [*builtin.ENTRYPOINT, *request.entrypoint, *request.arguments]
+        own = program.training_line(scripted=request.scripted)
         if own is not None:
-            verb = own[-1:] == ("train",) and asked.arguments != ()
-            return [*(own[:-1] if verb else own), *asked.arguments]
+            verb = own[-1:] == ("train",) and request.arguments != ()
+            return [*(own[:-1] if verb else own), *request.arguments]
     return None
 
 
 def refusal(image: str, job: Job) -> str | None:
-    """Why a training job of a known image cannot run here, in one line; ``None`` if it can."""
+    """Why a training job of a known image cannot run locally, in one line; ``None`` if it can."""
     program = next(_matching(image), None)
     if program is None:
         return None
@@ -108,22 +108,22 @@ def refusal(image: str, job: Job) -> str | None:
 
 
 def serving_command(image: str, container: Container | None = None) -> list[str] | None:
-    """The command line that serves for an image, or ``None`` if it has no local program.
+    """The serving command of an image, or ``None`` if it has no local program.
 
     ``container`` is the model's ContainerDefinition: its environment may name the user's script
-    (``SAGEMAKER_PROGRAM``) where an image knows a model of its own as well.
+    (``SAGEMAKER_PROGRAM``) if the image contains an algorithm too.
     """
     environment = {} if container is None else container.get("Environment", {})
     scripted = "SAGEMAKER_PROGRAM" in environment
     lines = (p.serving_line(scripted=scripted) for p in _matching(image))
-    found = next((line for line in lines if line is not None), None)
-    return None if found is None else list(found)
+    chosen = next((line for line in lines if line is not None), None)
+    return None if chosen is None else list(chosen)
 
 
 def multi_model_command(image: str) -> list[str] | None:
-    """The command line that serves a multi-model endpoint, or ``None`` if the image cannot.
+    """The command that serves a multi-model endpoint, or ``None`` if the image does not support it.
 
-    A program that was registered speaks the API of multi-model containers itself.
+    A registered program must implement the API of multi-model containers itself.
     """
     program = next(_matching(image), None)
     if program is None:
@@ -133,20 +133,20 @@ def multi_model_command(image: str) -> list[str] | None:
 
 
 def serving_refusal(image: str, container: Container | None = None) -> str | None:
-    """Why a model of an image cannot be served here, in one line; ``None`` if it can."""
+    """Why a model of an image cannot be served locally, in one line; ``None`` if it can."""
     if serving_command(image, container) is None:
         known = ", ".join(known_images())
-        return f"the image {image} (it has no local program that serves; there are {known})"
+        return f"the image {image} (it has no local serving program; images with one: {known})"
     program = next(_matching(image))
     missing = frameworks.missing(program.needs)
     return None if missing is None else f"the image {image}, which {missing}"
 
 
 def processing_command(image: str) -> list[str] | None:
-    """The command line that a processing job of an image runs, or ``None`` if it has none."""
+    """The processing command of an image, or ``None`` if it has no local program."""
     lines = (p.processing for p in _matching(image) if p.processing is not None)
-    found = next(lines, None)
-    return None if found is None else list(found)
+    line = next(lines, None)
+    return None if line is None else list(line)
 
 
 def metric_definitions(image: str) -> list[dict[str, str]]:
@@ -174,9 +174,9 @@ def _matching(image: str) -> Iterator[Program]:
     yield from (p for p in builtin.PROGRAMS if builtin.matches(image, p))
 
 
-def _asks_for_script(job: Job) -> bool:
-    given = job.get("HyperParameters", {}).keys() | job.get("Environment", {}).keys()
-    return not given.isdisjoint(
+def _requests_script(job: Job) -> bool:
+    names = job.get("HyperParameters", {}).keys() | job.get("Environment", {}).keys()
+    return not names.isdisjoint(
         ("sagemaker_program", "sagemaker_submit_directory", "SAGEMAKER_PROGRAM")
     )
 

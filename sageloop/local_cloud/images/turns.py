@@ -1,4 +1,4 @@
-"""Who is next: a few at work at a time, in the order in which they came."""
+"""A fair semaphore: threads enter in the order of their arrival."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections import deque
 
 
 class Turns:
-    """A context that ``at_once`` threads may be in; the others enter in the order they came.
+    """A context manager for at most ``at_once`` threads; others enter in the order they arrived.
 
-    A lock of Python's own, and the interpreter's, go to whoever wakes first. With many threads
-    some wait ten times as long as others, which a caller sees as a tail of slow answers.
+    Locks of Python go to any waiting thread. With many threads some wait ten times as long as
+    others, which callers observe as high tail latency.
     """
 
     def __init__(self, at_once: int) -> None:
@@ -20,7 +20,7 @@ class Turns:
 
     @property
     def waiting(self) -> int:
-        """How many are not in yet."""
+        """The number of waiting threads."""
         return len(self._waiting)
 
     def __enter__(self) -> None:
@@ -31,7 +31,7 @@ class Turns:
             turn = threading.Lock()
             turn.acquire()
             self._waiting.append(turn)
-        turn.acquire()  # until whoever leaves lets it go
+        turn.acquire()  # until another thread leaves
 
     def __exit__(self, *_: object) -> None:
         with self._lock:

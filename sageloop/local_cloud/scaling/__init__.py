@@ -1,1 +1,1 @@
-"""Application Auto Scaling: targets and policies, declared and stored."""
+"""Application Auto Scaling: scalable targets, policies and scheduled actions."""

@@ -1,4 +1,4 @@
-"""Scaling activities: what was done, or not done, and why.
+"""Scaling activities: changes of capacity and refused changes, with their reasons.
 
 https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-scaling-activities.html
 """
@@ -27,7 +27,7 @@ _NOT_SCALED = "Attempting to scale due to alarm triggered"
 
 @dataclass(eq=False)
 class Activity:
-    """One activity as it stands."""
+    """A scaling activity with its current status."""
 
     key: TargetKey
     id: str
@@ -40,7 +40,7 @@ class Activity:
     not_scaled: NotScaled | None = None
 
     def described(self) -> dict[str, Any]:
-        """AWS's ``ScalingActivity``."""
+        """The activity as AWS's ``ScalingActivity``."""
         members: dict[str, Any] = {
             "ActivityId": self.id, **self.key.members(), "Description": self.description,
             "Cause": self.cause, "StartTime": self.started, "EndTime": self.ended,
@@ -61,19 +61,19 @@ class ActivityLog:
         self._activities: deque[Activity] = deque(maxlen=_MOST)
 
     def begin(self, key: TargetKey, description: str, cause: str) -> Activity:
-        """Open an activity; it is Pending."""
+        """Start an activity with status Pending."""
         made = Activity(key, str(uuid.uuid4()), description, cause, self._clock.now())
         with self._lock:
             self._activities.append(made)
         return made
 
     def end(self, activity: Activity, status: str, message: str) -> None:
-        """Close an activity."""
+        """End an activity."""
         activity.status, activity.message = status, message
         activity.ended = self._clock.now()
 
     def not_scaled(self, key: TargetKey, cause: str, reason: NotScaled) -> None:
-        """Note that nothing was done; a reason that goes on is noted once."""
+        """Record that capacity was not changed; a persistent reason is recorded once."""
         with self._lock:
             latest = next((a for a in reversed(self._activities) if a.key == key), None)
             if latest is not None and (latest.cause, latest.not_scaled) == (cause, reason):
@@ -82,7 +82,7 @@ class ActivityLog:
         made.status, made.not_scaled = "Failed", reason
 
     def failed(self, key: TargetKey, description: str, cause: str, message: str) -> None:
-        """Note a failure; one that goes on is noted once."""
+        """Record a failure; a persistent one is recorded once."""
         with self._lock:
             latest = next((a for a in reversed(self._activities) if a.key == key), None)
             if latest is not None and (latest.cause, latest.message) == (cause, message):
@@ -91,18 +91,18 @@ class ActivityLog:
 
     @operation("DescribeScalingActivities")
     def describe_scaling_activities(self, call: Call) -> dict[str, Any]:
-        """Activities of a namespace, newest first, narrowed by resource and dimension."""
-        given = call.params
+        """Return activities of a namespace, newest first, by resource and dimension."""
+        params = call.params
         since = self._clock.now() - _KEPT
         with self._lock:
-            found = [
+            matching = [
                 a.described()
                 for a in reversed(self._activities)
                 if a.key.region == call.region
-                and a.key.namespace == given["ServiceNamespace"]
-                and given.get("ResourceId") in (None, a.key.resource)
-                and given.get("ScalableDimension") in (None, a.key.dimension)
+                and a.key.namespace == params["ServiceNamespace"]
+                and params.get("ResourceId") in (None, a.key.resource)
+                and params.get("ScalableDimension") in (None, a.key.dimension)
                 and a.started >= since
-                and (a.not_scaled is None or given.get("IncludeNotScaledActivities", False))
+                and (a.not_scaled is None or params.get("IncludeNotScaledActivities", False))
             ]
-        return page("ScalingActivities", found, call)
+        return page("ScalingActivities", matching, call)

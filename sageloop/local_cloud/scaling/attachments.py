@@ -1,4 +1,4 @@
-"""Scaling policies and scheduled actions of a target."""
+"""Scaling policies and scheduled actions of scalable targets."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _ALARM = (
     "DatapointsToAlarm", "Threshold", "ComparisonOperator", "TreatMissingData", "Metrics",
     "EvaluateLowSampleCountPercentile", "ThresholdMetricId",
 )  # fmt: skip
-_Book = dict[tuple[TargetKey, str], Attached]
+_Attachments = dict[tuple[TargetKey, str], Attached]
 
 
 class AttachmentApi:
-    """Puts, describes and deletes them, with the alarms and timers that set them off."""
+    """Operations on policies and scheduled actions, with the alarms and timers that run them."""
 
     def __init__(
         self, cloud: Cloud, store: Store, alarms: Alarms, timetable: Timetable,
@@ -47,7 +47,7 @@ class AttachmentApi:
         self._publisher = publisher
 
     def release(self, key: TargetKey) -> None:
-        """Take the alarms and timers of a target away, which is to be deregistered."""
+        """Remove the alarms and timers of a target that is deregistered."""
         for policy in self._store.policies_of(key):
             self._drop_alarms(policy)
         for action in self._store.actions_of(key):
@@ -56,13 +56,13 @@ class AttachmentApi:
     @operation("PutScalingPolicy")
     def put_scaling_policy(self, call: Call) -> dict[str, Any]:
         """Create a policy or replace its configuration."""
-        given = call.params
-        checks.check_policy(given, call.operation)
+        params = call.params
+        checks.check_policy(params, call.operation)
         key = self._registered(call)
-        content = {"PolicyType": given.get("PolicyType", "StepScaling")}
-        content |= {m: given[m] for m in _POLICY if given.get(m) is not None}
-        before = self._store.policies.get((key, given["PolicyName"]))
-        kept = self._put(self._store.policies, call, key, given["PolicyName"], content)
+        content = {"PolicyType": params.get("PolicyType", "StepScaling")}
+        content |= {m: params[m] for m in _POLICY if params.get(m) is not None}
+        before = self._store.policies.get((key, params["PolicyName"]))
+        kept = self._put(self._store.policies, call, key, params["PolicyName"], content)
         try:
             kept = self._with_alarms(kept, before)
         except ClientError as error:
@@ -75,19 +75,19 @@ class AttachmentApi:
 
     @operation("DescribeScalingPolicies")
     def describe_scaling_policies(self, call: Call) -> dict[str, Any]:
-        """Policies of a namespace, narrowed by name, resource and dimension."""
-        found = [
+        """Return policies of a namespace, by name, resource and dimension."""
+        policies = [
             {
                 **a.key.members(), **a.content, "PolicyName": a.name, "PolicyARN": a.arn,
                 "CreationTime": a.created, "Alarms": self._alarms_of(a),
             }
             for a in self._matching(self._store.policies, call, "PolicyNames")
         ]  # fmt: skip
-        return page("ScalingPolicies", found, call)
+        return page("ScalingPolicies", policies, call)
 
     @operation("DeleteScalingPolicy")
     def delete_scaling_policy(self, call: Call) -> None:
-        """Forget a policy with the alarms made for it; alarms of others lose the action."""
+        """Delete a policy with its own alarms; other alarms lose the action."""
         key = TargetKey.of(call.params, call.region)
         name = call.params["PolicyName"]
         policy = self._store.policies.pop((key, name), None)
@@ -97,32 +97,32 @@ class AttachmentApi:
 
     @operation("PutScheduledAction")
     def put_scheduled_action(self, call: Call) -> None:
-        """Create a scheduled action or change the members given."""
-        given = call.params
+        """Create a scheduled action or change the specified members."""
+        params = call.params
         key = self._registered(call)
-        name = given["ScheduledActionName"]
+        name = params["ScheduledActionName"]
         old = self._store.actions.get((key, name))
         content = {m: old.content[m] for m in _KEPT if m in old.content} if old else {}
-        # Start and end are not kept: AWS deletes those that are not given again.
-        content |= {m: given[m] for m in (*_KEPT, *_REPLACED) if given.get(m) is not None}
+        # Start and end are not retained: AWS deletes those that a call does not specify.
+        content |= {m: params[m] for m in (*_KEPT, *_REPLACED) if params.get(m) is not None}
         _check_action(content, self._cloud.clock.time())
         self._timetable.arm(self._put(self._store.actions, call, key, name, content))
 
     @operation("DescribeScheduledActions")
     def describe_scheduled_actions(self, call: Call) -> dict[str, Any]:
-        """Scheduled actions of a namespace, narrowed by name, resource and dimension."""
-        found = [
+        """Return scheduled actions of a namespace, by name, resource and dimension."""
+        actions = [
             {
                 **a.key.members(), **a.content, "ScheduledActionName": a.name,
                 "ScheduledActionARN": a.arn, "CreationTime": a.created,
             }
             for a in self._matching(self._store.actions, call, "ScheduledActionNames")
         ]  # fmt: skip
-        return page("ScheduledActions", found, call)
+        return page("ScheduledActions", actions, call)
 
     @operation("DeleteScheduledAction")
     def delete_scheduled_action(self, call: Call) -> None:
-        """Forget a scheduled action."""
+        """Delete a scheduled action."""
         key = TargetKey.of(call.params, call.region)
         name = call.params["ScheduledActionName"]
         action = self._store.actions.pop((key, name), None)
@@ -159,13 +159,13 @@ class AttachmentApi:
 
     def _alarms_of(self, policy: Attached) -> list[dict[str, str]]:
         if policy.tracking is None:
-            found = [a["AlarmName"] for a in self._alarms.with_action(policy.key, policy.arn)]
+            names = [a["AlarmName"] for a in self._alarms.with_action(policy.key, policy.arn)]
         else:
-            found = list(policy.alarms)
+            names = list(policy.alarms)
         region, account = policy.key.region, self._cloud.account_id
         return [
             {"AlarmName": n, "AlarmARN": f"arn:aws:cloudwatch:{region}:{account}:alarm:{n}"}
-            for n in found
+            for n in names
         ]
 
     def _drop_alarms(self, policy: Attached) -> None:
@@ -188,11 +188,16 @@ class AttachmentApi:
         return key
 
     def _put(
-        self, book: _Book, call: Call, key: TargetKey, name: str, content: Mapping[str, Any]
+        self,
+        attachments: _Attachments,
+        call: Call,
+        key: TargetKey,
+        name: str,
+        content: Mapping[str, Any],
     ) -> Attached:
         with self._store.lock:
-            old = book.get((key, name))
-            kind = "scalingPolicy" if book is self._store.policies else "scheduledAction"
+            old = attachments.get((key, name))
+            kind = "scalingPolicy" if attachments is self._store.policies else "scheduledAction"
             word = "policyName" if kind == "scalingPolicy" else "scheduledActionName"
             arn = (
                 f"arn:aws:autoscaling:{key.region}:{call.account_id}:{kind}:{uuid.uuid4()}:"
@@ -202,21 +207,21 @@ class AttachmentApi:
                 key, name, old.arn if old else arn,
                 old.created if old else self._cloud.clock.now(), content,
             )  # fmt: skip
-            book[key, name] = made
+            attachments[key, name] = made
             return made
 
-    def _matching(self, book: _Book, call: Call, names_member: str) -> list[Attached]:
-        given = call.params
-        names = given.get(names_member)
+    def _matching(self, attachments: _Attachments, call: Call, names_member: str) -> list[Attached]:
+        params = call.params
+        names = params.get(names_member)
         with self._store.lock:
             return [
                 a
-                for a in book.values()
+                for a in attachments.values()
                 if a.key.region == call.region
-                and a.key.namespace == given["ServiceNamespace"]
+                and a.key.namespace == params["ServiceNamespace"]
                 and (not names or a.name in names)
-                and given.get("ResourceId") in (None, a.key.resource)
-                and given.get("ScalableDimension") in (None, a.key.dimension)
+                and params.get("ResourceId") in (None, a.key.resource)
+                and params.get("ScalableDimension") in (None, a.key.dimension)
             ]
 
 

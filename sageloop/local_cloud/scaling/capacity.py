@@ -1,4 +1,4 @@
-"""Reading and setting the capacity of what is scaled, through SageMaker's API."""
+"""Reads and sets the capacity of scalable targets through SageMaker's API."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The capacity asked for at present, and whether the resource can be changed now."""
+    """The desired capacity of a resource, and whether the resource can be changed now."""
 
     capacity: int
     active: bool
@@ -34,12 +34,12 @@ class Standing:
 
 
 def words(key: TargetKey) -> str:
-    """What AWS calls the dimension in an activity's texts."""
+    """The dimension in the texts of AWS's activities."""
     return _WORDS[key.dimension]
 
 
 def least(key: TargetKey) -> int:
-    """The lowest capacity SageMaker's API takes for the dimension."""
+    """The minimum capacity of the dimension in SageMaker's API."""
     return 1 if key.dimension == CONCURRENCY else 0
 
 
@@ -50,7 +50,7 @@ class Capacity:
         self._cloud = cloud
 
     def standing(self, key: TargetKey, role: str) -> Standing | None:
-        """How a resource stands, or ``None`` if it is not there."""
+        """The capacity of a resource, or ``None`` if it does not exist."""
         client = self._client(key, role)
         try:
             if key.dimension == COPIES:
@@ -62,7 +62,7 @@ class Capacity:
             return None
 
     def request(self, key: TargetKey, role: str, capacity: int) -> None:
-        """Ask SageMaker for a capacity; raises ``ClientError`` in SageMaker's words."""
+        """Request a capacity from SageMaker. Raises ``ClientError`` with SageMaker's message."""
         client = self._client(key, role)
         if key.dimension == COPIES:
             client.update_inference_component_runtime_config(
@@ -81,7 +81,7 @@ class Capacity:
         )
 
     def rest(self, key: TargetKey) -> None:
-        """Wait until the resource is not being changed, or is gone, or the cloud stops."""
+        """Wait until the resource is not being changed, is deleted, or the cloud stops."""
         store = self._cloud.services.sagemaker.store
         if key.dimension == COPIES:
             family, name, member = (
@@ -91,8 +91,8 @@ class Capacity:
             family, name, member = "endpoint", _variant(key)[0], "EndpointStatus"
         with store.changed:
             while not self._cloud.stopped.is_set():
-                found = store.find(family, name)
-                if found is None or found[member] not in _IN_PROGRESS:
+                resource = store.find(family, name)
+                if resource is None or resource[member] not in _IN_PROGRESS:
                     return
                 store.changed.wait()
 
@@ -114,7 +114,7 @@ def _of_variant(key: TargetKey, described: Mapping[str, Any], name: str) -> Stan
         if variant["VariantName"] == name:
             status = described["EndpointStatus"]
             return Standing(_capacity(key, variant), status == "InService", status)
-    # Its first instances are not up yet.
+    # The first instances are not in service yet.
     status = described["EndpointStatus"]
     return Standing(0, False, status) if status in _IN_PROGRESS else None
 

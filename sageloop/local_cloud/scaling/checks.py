@@ -1,4 +1,4 @@
-"""What Application Auto Scaling accepts."""
+"""Validation of Application Auto Scaling requests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def missing(text: str) -> AwsError:
 
 
 def check_dimension(key: TargetKey, operation: str) -> None:
-    """The dimension must be one of the namespace's; only SageMaker's are scaled here."""
+    """Refuse a dimension that the namespace does not have; only SageMaker's are supported."""
     if key.dimension.split(":", 1)[0] != key.namespace:
         raise invalid(
             f"Unsupported service namespace, resource type or scalable dimension: "
@@ -37,7 +37,7 @@ def check_dimension(key: TargetKey, operation: str) -> None:
 
 
 def check_capacity(minimum: int | None, maximum: int | None) -> None:
-    """Both limits are given, none is negative, and they are in order."""
+    """Refuse missing or negative capacities, and a minimum above the maximum."""
     if minimum is None or maximum is None:
         raise invalid(
             "MinCapacity and MaxCapacity must both be specified when registering a new "
@@ -50,7 +50,7 @@ def check_capacity(minimum: int | None, maximum: int | None) -> None:
 
 
 def check_policy(params: Mapping[str, Any], operation: str) -> None:
-    """The policy's type must be one that is known, with its own configuration."""
+    """Refuse an unknown policy type, or one without its own configuration."""
     kind = params.get("PolicyType", "StepScaling")
     if kind == "PredictiveScaling" or params.get("PredictiveScalingPolicyConfiguration"):
         raise not_supported("application-autoscaling", f"{operation} with PredictiveScaling")
@@ -96,13 +96,13 @@ def _check_predefined(kind: str, dimension: str) -> None:
     fitting = [name for name, metric in PREDEFINED.items() if metric.dimension == dimension]
     if kind not in fitting:
         raise invalid(
-            f"Unsupported PredefinedMetricType for {dimension}: {kind}; there are "
+            f"Unsupported PredefinedMetricType for {dimension}: {kind}; supported are "
             f"{', '.join(fitting)}"
         )
 
 
-def _check_customized(given: Mapping[str, Any]) -> None:
-    queries = given.get("Metrics")
+def _check_customized(specification: Mapping[str, Any]) -> None:
+    queries = specification.get("Metrics")
     if queries:
         shown = [query["Id"] for query in queries if query.get("ReturnData", True)]
         if len(shown) != 1:
@@ -111,7 +111,7 @@ def _check_customized(given: Mapping[str, Any]) -> None:
                 f"{', '.join(shown) or 'none'}"
             )
         return
-    absent = [m for m in ("MetricName", "Namespace", "Statistic") if not given.get(m)]
+    absent = [m for m in ("MetricName", "Namespace", "Statistic") if not specification.get(m)]
     if absent:
         raise invalid(f"CustomizedMetricSpecification needs {', '.join(absent)}, or Metrics")
 

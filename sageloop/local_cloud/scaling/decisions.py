@@ -1,4 +1,4 @@
-"""What capacity a scaling policy calls for: arithmetic only.
+"""Computes the capacity of scaling policies, without side effects.
 
 https://docs.aws.amazon.com/autoscaling/application/userguide/step-scaling-policy-overview.html
 https://docs.aws.amazon.com/autoscaling/application/userguide/target-tracking-scaling-policy-overview.html
@@ -22,7 +22,7 @@ _AGGREGATE: dict[str, Callable[[Sequence[float]], float]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Last:
-    """The latest change of a target: when it ended, what it started from, its cooldown."""
+    """The latest change of a target: its end, the capacity before it, and its cooldown."""
 
     direction: Direction
     ended: float
@@ -32,27 +32,27 @@ class Last:
 
 @dataclass(frozen=True, slots=True)
 class NotScaled:
-    """Why nothing is changed, in AWS's code, and the capacities that explain it."""
+    """A reason for no change: AWS's code, and the capacities that explain it."""
 
     code: str
     details: Mapping[str, int]
 
 
 def tracked(current: int, metric: float, target: float) -> int:
-    """The capacity that brings a metric of so much per unit of capacity to its target."""
+    """The capacity at which the metric per unit of capacity equals its target."""
     # Rounded first: 3 * 1.1 / 1.1 must not become 4.
     return math.ceil(round(current * metric / target, 9))
 
 
 def aggregated(values: Sequence[float], kind: str | None) -> float:
-    """Datapoints in one value, by the policy's MetricAggregationType (default: Average)."""
+    """Aggregate datapoints by the policy's MetricAggregationType (default: Average)."""
     return float(_AGGREGATE["Average" if kind is None else kind](values))
 
 
 def stepped(
     config: Mapping[str, Any], current: int, difference: float, *, rising: bool
 ) -> int | None:
-    """The capacity a step policy calls for, or ``None`` if no step covers the difference.
+    """The capacity of a step policy, or ``None`` if no step covers the difference.
 
     Args:
         config: the StepScalingPolicyConfiguration.
@@ -67,24 +67,24 @@ def stepped(
     return None
 
 
-def within(wanted: int, minimum: int, maximum: int) -> int:
-    """The capacity next to ``wanted`` that the target's limits allow."""
-    return max(minimum, min(maximum, wanted))
+def within(desired: int, minimum: int, maximum: int) -> int:
+    """The capacity nearest to ``desired`` within the target's limits."""
+    return max(minimum, min(maximum, desired))
 
 
-def blocked(wanted: int, current: int, minimum: int, maximum: int) -> NotScaled:
-    """Why a capacity within its limits stays at ``current``."""
-    if wanted > current:
+def blocked(desired: int, current: int, minimum: int, maximum: int) -> NotScaled:
+    """The reason why a capacity within its limits stays at ``current``."""
+    if desired > current:
         return NotScaled("AlreadyAtMaxCapacity", {"MaxCapacity": maximum})
-    if wanted < current:
+    if desired < current:
         return NotScaled("AlreadyAtMinCapacity", {"MinCapacity": minimum})
     return NotScaled("AlreadyAtDesiredCapacity", {"CurrentCapacity": current})
 
 
 def cools(last: Last | None, direction: Direction, now: float) -> bool:
-    """Whether a change that way falls into the cooldown of the last change.
+    """Whether a change in a direction falls into the cooldown of the last change.
 
-    What was taken away may be put back at once; what was added is given its time.
+    Capacity that was removed may be added again immediately; added capacity has a cooldown.
     """
     if last is None or (last.direction, direction) == ("in", "out"):
         return False
@@ -109,6 +109,6 @@ def _adjusted(config: Mapping[str, Any], current: int, adjustment: int) -> int:
 
 
 def _percent(current: int, adjustment: int, least: int) -> int:
-    # Towards zero, but never less than one, nor than the policy's least change.
+    # Rounded towards zero, with a magnitude of at least 1 and the policy's minimum.
     change = max(abs(int(current * adjustment / 100)), least, 1) if adjustment else 0
     return change if adjustment > 0 else -change

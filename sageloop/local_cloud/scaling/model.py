@@ -1,4 +1,4 @@
-"""Scalable targets, policies and scheduled actions, and where they are kept."""
+"""Scalable targets, policies and scheduled actions, and their store."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STEP = "StepScalingPolicyConfiguration"
 
 @dataclass(frozen=True, slots=True)
 class TargetKey:
-    """What names a scalable target."""
+    """The identity of a scalable target."""
 
     region: str
     namespace: str
@@ -23,13 +23,13 @@ class TargetKey:
 
     @classmethod
     def of(cls, params: Mapping[str, Any], region: str) -> TargetKey:
-        """The key in a request's members."""
+        """The key in the members of a request."""
         return cls(
             region, params["ServiceNamespace"], params["ResourceId"], params["ScalableDimension"]
         )
 
     def members(self) -> dict[str, str]:
-        """The key under AWS's names."""
+        """The key as members of AWS's requests."""
         return {
             "ServiceNamespace": self.namespace,
             "ResourceId": self.resource,
@@ -38,13 +38,13 @@ class TargetKey:
 
     @property
     def sagemaker(self) -> bool:
-        """Whether SageMaker is what this scales."""
+        """Whether the target is a SageMaker resource."""
         return self.namespace == "sagemaker"
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A scalable target as it stands."""
+    """A scalable target with its limits."""
 
     key: TargetKey
     arn: str
@@ -56,7 +56,7 @@ class Target:
     created: datetime
 
     def described(self) -> dict[str, Any]:
-        """AWS's ``ScalableTarget``."""
+        """The target as AWS's ``ScalableTarget``."""
         return {
             **self.key.members(), "MinCapacity": self.minimum, "MaxCapacity": self.maximum,
             "RoleARN": self.role, "CreationTime": self.created,
@@ -66,7 +66,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """A policy or a scheduled action of a target; ``content`` are its members."""
+    """A policy or a scheduled action of a target; ``content`` has its members."""
 
     key: TargetKey
     name: str
@@ -77,14 +77,14 @@ class Attached:
 
     @property
     def tracking(self) -> Mapping[str, Any] | None:
-        """The target tracking configuration, if this is such a policy."""
-        found: Mapping[str, Any] | None = self.content.get(TRACKING)
-        return found
+        """The target tracking configuration, or ``None`` for other policies."""
+        config: Mapping[str, Any] | None = self.content.get(TRACKING)
+        return config
 
 
 @dataclass(slots=True, eq=False)
 class Store:
-    """Everything declared, in the order it came."""
+    """All targets, policies and actions, in the order of their creation."""
 
     lock: threading.RLock = field(default_factory=threading.RLock)
     targets: dict[TargetKey, Target] = field(default_factory=dict)
@@ -93,7 +93,7 @@ class Store:
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def policy(self, arn: str) -> Attached | None:
-        """The policy of an ARN."""
+        """The policy with an ARN, or ``None``."""
         with self.lock:
             return next((p for p in self.policies.values() if p.arn == arn), None)
 
@@ -108,7 +108,7 @@ class Store:
             return [a for a in self.actions.values() if a.key == key]
 
     def remove_target(self, key: TargetKey) -> Target | None:
-        """Forget a target with its policies, actions and tags, as AWS does."""
+        """Delete a target with its policies, actions and tags, as AWS does."""
         with self.lock:
             target = self.targets.pop(key, None)
             if target is not None:

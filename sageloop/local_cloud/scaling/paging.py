@@ -1,4 +1,4 @@
-"""Application Auto Scaling's way of listing by pages."""
+"""Pagination of Application Auto Scaling's list operations."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from sageloop.local_cloud.core.service import Call
 _LARGEST = 50
 
 
-def page(member: str, found: list[dict[str, Any]], call: Call) -> dict[str, Any]:
-    """The page of ``found`` that ``NextToken`` and ``MaxResults`` ask for."""
-    asked = call.params.get("MaxResults")
-    size = _LARGEST if asked is None else min(int(asked), _LARGEST)
-    shown, token = paginate(found, call.params.get("NextToken"), size, _refused)
+def page(member: str, items: list[dict[str, Any]], call: Call) -> dict[str, Any]:
+    """The page of ``items`` for ``NextToken`` and ``MaxResults``."""
+    limit = call.params.get("MaxResults")
+    size = _LARGEST if limit is None else min(int(limit), _LARGEST)
+    shown, token = paginate(items, call.params.get("NextToken"), size, _refused)
     return {member: shown, "NextToken": token}
 
 

@@ -1,4 +1,4 @@
-"""What a policy wants when its alarm changes."""
+"""Computes the capacity that a policy requests when its alarm changes."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """A capacity before limits; ``reason`` says why, if nothing is to change."""
+class RequestedCapacity:
+    """A capacity before limits; ``reason`` explains an unchanged capacity."""
 
     capacity: int
     reason: NotScaled | None = None
 
 
-Judge = Callable[[int], Wish | None]
+Policy = Callable[[int], RequestedCapacity | None]
 
 
-def judge(store: Store, alarms: Alarms, policy: Attached, alarm: str) -> Judge | None:
-    """A function from the present capacity to what the policy wants; ``None``: nothing."""
+def policy_of_alarm(store: Store, alarms: Alarms, policy: Attached, alarm: str) -> Policy | None:
+    """The function from the current capacity to the requested one; ``None``: no request."""
     if policy.tracking is None:
         reading = alarms.read(policy.key, alarm)
         return None if reading is None else partial(_step, policy.content[STEP], reading)
@@ -41,29 +41,29 @@ def judge(store: Store, alarms: Alarms, policy: Attached, alarm: str) -> Judge |
 
 
 def cooldown(policy: Attached, direction: Direction) -> float:
-    """Seconds that a change by this policy holds back the next one."""
+    """The cooldown in seconds of a change by this policy."""
     if policy.tracking is None:
         return float(policy.content[STEP].get("Cooldown", DEFAULT_COOLDOWN))
     member = "ScaleOutCooldown" if direction == "out" else "ScaleInCooldown"
     return float(policy.tracking.get(member, DEFAULT_COOLDOWN))
 
 
-def _step(config: Mapping[str, Any], reading: Reading, current: int) -> Wish | None:
-    # An alarm that was set by hand, or breaches for want of data, has no metric: its least breach.
+def _step(config: Mapping[str, Any], reading: Reading, current: int) -> RequestedCapacity | None:
+    # An alarm that was set manually, or breaches by missing data, has no metric: use the threshold.
     values = reading.values or (reading.threshold,)
     metric = decisions.aggregated(values, config.get("MetricAggregationType"))
-    wanted = decisions.stepped(config, current, metric - reading.threshold, rising=reading.rising)
-    return None if wanted is None else Wish(wanted)
+    desired = decisions.stepped(config, current, metric - reading.threshold, rising=reading.rising)
+    return None if desired is None else RequestedCapacity(desired)
 
 
-def _track_out(target: float, metric: float, current: int) -> Wish | None:
-    wanted = decisions.tracked(current, metric, target)
-    return Wish(max(wanted, current))
+def _track_out(target: float, metric: float, current: int) -> RequestedCapacity | None:
+    desired = decisions.tracked(current, metric, target)
+    return RequestedCapacity(max(desired, current))
 
 
-def _track_in(store: Store, alarms: Alarms, policy: Attached) -> Judge | None:
-    """Scale in only if every tracking policy of the target is ready to; the largest wins."""
-    wants: list[tuple[float, float]] = []
+def _track_in(store: Store, alarms: Alarms, policy: Attached) -> Policy | None:
+    """Scale in only if all target tracking policies agree; the largest capacity is used."""
+    readings: list[tuple[float, float]] = []
     for other in store.policies_of(policy.key):
         config = other.tracking
         if config is None or len(other.alarms) < 2:
@@ -71,14 +71,14 @@ def _track_in(store: Store, alarms: Alarms, policy: Attached) -> Judge | None:
         reading = alarms.read(other.key, other.alarms[1])
         if reading is None or reading.state != "ALARM" or not reading.values:
             return None
-        # The largest of the datapoints: in is gone into slowly.
-        wants.append((max(reading.values), float(config["TargetValue"])))
-    return partial(_smallest_safe, wants) if wants else None
+        # The largest datapoint: scale in conservatively.
+        readings.append((max(reading.values), float(config["TargetValue"])))
+    return partial(_smallest_safe, readings) if readings else None
 
 
-def _smallest_safe(wants: list[tuple[float, float]], current: int) -> Wish | None:
-    wanted = max(decisions.tracked(current, metric, target) for metric, target in wants)
-    if wanted >= current > 0:
+def _smallest_safe(readings: list[tuple[float, float]], current: int) -> RequestedCapacity | None:
+    desired = max(decisions.tracked(current, metric, target) for metric, target in readings)
+    if desired >= current > 0:
         flapping = NotScaled("AutoScalingAnticipatedFlapping", {"CurrentCapacity": current})
-        return Wish(current, flapping)
-    return Wish(min(wanted, current))
+        return RequestedCapacity(current, flapping)
+    return RequestedCapacity(min(desired, current))

@@ -1,7 +1,7 @@
-"""What SageMaker publishes for the sake of scaling.
+"""Metrics that SageMaker publishes for scaled resources only.
 
-Where there is no traffic, SageMaker publishes zeros for a scaled variant, so that it can
-scale in; and how many requests are in progress, every ten seconds.
+SageMaker publishes zeros for a scaled variant without traffic, so that it can scale in, and the
+number of concurrent requests every ten seconds.
 https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-edit.html
 """
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 _NAMESPACE = "AWS/SageMaker"
 _MINUTE = 60.0
 _TEN_SECONDS = 10.0
-# After a jump of the clock, zeros are filled in for so many minutes at most.
+# After a jump of the clock, zeros are filled in for at most this many minutes.
 _MOST_MINUTES = 60
 _RUNNING = ("InService", "Updating", "SystemUpdating", "RollingBack")
 
 
 class Publisher:
-    """Publishes for targets that a policy with a predefined metric scales."""
+    """Publishes metrics for targets that are scaled by a predefined metric."""
 
     def __init__(self, cloud: Cloud, store: Store) -> None:
         self._cloud = cloud
@@ -35,17 +35,17 @@ class Publisher:
         self._counting = threading.Lock()
 
     def start(self) -> None:
-        """Begin, if this cloud has metrics at all."""
+        """Start publishing, if the cloud has CloudWatch."""
         if self._cloud.services.has("cloudwatch"):
             self._cloud.services.cloudwatch.before_evaluation(self.fill)
 
     def count(self) -> None:
-        """Publish how many requests are in progress, for as long as a policy goes by that."""
+        """Publish the number of concurrent requests while a policy uses it."""
         if self._followed() and self._counting.acquire(blocking=False):
             self._schedule()
 
     def _schedule(self) -> None:
-        # A fast clock has thousands of minutes a second: an hour's step is enough then.
+        # A fast clock runs thousands of minutes a second: steps of an hour are enough.
         step = max(_TEN_SECONDS, min(self._cloud.clock.rate, 3600.0))
         self._cloud.clock.call_later(step, self._publish, label="requests in progress")
 
@@ -64,8 +64,8 @@ class Publisher:
     def _followed(self) -> list[tuple[TargetKey, str]]:
         with self._store.lock:
             policies = list(self._store.policies.values())
-        found = [(p.key, _gauge(p)) for p in policies]
-        return [(key, name) for key, name in found if name is not None]
+        metrics = [(p.key, _gauge(p)) for p in policies]
+        return [(key, name) for key, name in metrics if name is not None]
 
     def _in_progress(self, key: TargetKey) -> list[int]:
         hosting = self._cloud.services.sagemaker.hosting
@@ -75,14 +75,14 @@ class Publisher:
         return hosting.outstanding(parts[1], parts[3])
 
     def fill(self) -> None:
-        """Publish zeros for the whole minutes in which a scaled resource had no request."""
+        """Publish zeros for complete minutes in which a scaled resource had no request."""
         now = self._cloud.clock.time()
         with self._store.lock:
             policies = list(self._store.policies.values())
-        wanted = {series: p.key for p in policies if (series := _counted(p)) is not None}
-        for series in [s for s in self._filled if s not in wanted]:
+        series_of_targets = {series: p.key for p in policies if (series := _counted(p)) is not None}
+        for series in [s for s in self._filled if s not in series_of_targets]:
             del self._filled[series]
-        for series, key in wanted.items():
+        for series, key in series_of_targets.items():
             self._fill(series, key, now)
 
     def _fill(self, series: Series, key: TargetKey, now: float) -> None:
@@ -101,10 +101,10 @@ class Publisher:
         store = self._cloud.services.sagemaker.store
         parts = key.resource.split("/")
         if parts[0] == "inference-component":
-            found = store.find("inference-component", parts[1])
-            return found is not None and found.get("InferenceComponentStatus") in _RUNNING
-        found = store.find("endpoint", parts[1])
-        return found is not None and found["EndpointStatus"] in _RUNNING
+            component = store.find("inference-component", parts[1])
+            return component is not None and component.get("InferenceComponentStatus") in _RUNNING
+        component = store.find("endpoint", parts[1])
+        return component is not None and component["EndpointStatus"] in _RUNNING
 
 
 def _counted(policy: Attached) -> Series | None:

@@ -1,4 +1,4 @@
-"""What an alarm's metric says now, read through CloudWatch's API."""
+"""Reads alarms and their metrics through CloudWatch's API."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _METRIC = ("Namespace", "MetricName", "Dimensions")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """An alarm's state and its metric's latest datapoints, oldest first."""
+    """An alarm's state and the latest datapoints of its metric, oldest first."""
 
     state: str
     threshold: float
@@ -29,24 +29,24 @@ class Reading:
 
 
 class Alarms:
-    """CloudWatch, as Application Auto Scaling uses it."""
+    """Operations on CloudWatch alarms that Application Auto Scaling needs."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
 
     def put(self, key: TargetKey, request: Mapping[str, Any]) -> None:
-        """Create or change an alarm."""
+        """Create or update an alarm."""
         self._client(key).put_metric_alarm(**request)
 
     def delete(self, key: TargetKey, names: tuple[str, ...]) -> None:
-        """Delete alarms; those that are gone already are no error."""
+        """Delete alarms; no error for deleted ones."""
         for name in names:
             self._client(key).delete_alarms(AlarmNames=[name])
 
     def find(self, key: TargetKey, name: str) -> Mapping[str, Any] | None:
-        """One metric alarm as CloudWatch describes it."""
-        found = self._client(key).describe_alarms(AlarmNames=[name])["MetricAlarms"]
-        return found[0] if found else None
+        """A metric alarm as CloudWatch describes it, or ``None``."""
+        alarms = self._client(key).describe_alarms(AlarmNames=[name])["MetricAlarms"]
+        return alarms[0] if alarms else None
 
     def with_action(self, key: TargetKey, arn: str) -> list[Mapping[str, Any]]:
         """The metric alarms that have an action."""
@@ -55,7 +55,7 @@ class Alarms:
         return [alarm for alarm in every if any(arn in alarm.get(m, ()) for m in ACTIONS)]
 
     def read(self, key: TargetKey, name: str) -> Reading | None:
-        """An alarm and its metric at virtual now."""
+        """An alarm and its metric at the virtual time."""
         alarm = self.find(key, name)
         if alarm is None:
             return None
@@ -78,7 +78,7 @@ class Alarms:
         result = next(r for r in answer["MetricDataResults"] if r["Id"] == shown)
         points = list(zip(result["Timestamps"], result["Values"], strict=True))
         if _grows(queries, shown):
-            # What adds up is not known before its period is over.
+            # A sum is not known before the end of its period.
             points = [p for p in points if p[0].timestamp() + period <= now]
         return tuple(float(value) for _, value in points[-count:])
 
@@ -90,10 +90,10 @@ ACTIONS = ("AlarmActions", "OKActions", "InsufficientDataActions")
 
 
 def queries_of(alarm: Mapping[str, Any]) -> tuple[list[dict[str, Any]], str, int]:
-    """The queries behind an alarm, the one that is watched, and its period in seconds."""
-    given = alarm.get("Metrics")
-    if given:
-        queries = [dict(query) for query in given]
+    """The queries of an alarm, the id of the watched one, and its period in seconds."""
+    metrics = alarm.get("Metrics")
+    if metrics:
+        queries = [dict(query) for query in metrics]
         watched = next((q for q in queries if q.get("ReturnData", True)), queries[-1])
         periods = [int(q["MetricStat"]["Period"]) for q in queries if q.get("MetricStat")]
         return queries, str(watched["Id"]), max(periods, default=60)

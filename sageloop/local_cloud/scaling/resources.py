@@ -1,4 +1,4 @@
-"""Whether what is to be scaled is there, and may be scaled so."""
+"""Validation of the resource of a scalable target."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _COMPONENT = re.compile(r"inference-component/([^/]+)")
 
 
 def check_resource(cloud: Cloud, key: TargetKey, minimum: int) -> None:
-    """Refuse a resource that is not there, or that cannot be scaled so."""
+    """Refuse a resource that does not exist or cannot be scaled by the dimension."""
     client = cloud.client("sagemaker", principal=PRINCIPAL, region=key.region)
     if key.dimension == COPIES:
         _check_component(client, key)
         return
-    found = _VARIANT.fullmatch(key.resource)
-    if found is None:
+    match = _VARIANT.fullmatch(key.resource)
+    if match is None:
         raise invalid(
-            f"Unsupported resource id: {key.resource} (wanted endpoint/<name>/variant/<name>)"
+            f"Unsupported resource id: {key.resource} (expected endpoint/<name>/variant/<name>)"
         )
-    endpoint, name = found.groups()
+    endpoint, name = match.groups()
     try:
         described = client.describe_endpoint(EndpointName=endpoint)
         config = client.describe_endpoint_config(EndpointConfigName=described["EndpointConfigName"])
@@ -47,7 +47,7 @@ def check_resource(cloud: Cloud, key: TargetKey, minimum: int) -> None:
 def scaled_variants_changed(
     scaled: set[str], old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> list[str]:
-    """Variants with a scalable target that an update removes or gives another instance type."""
+    """Variants with a scalable target that an update removes or whose instance type it changes."""
     types = {v["VariantName"]: v.get("InstanceType") for v in new["ProductionVariants"]}
     return [
         variant["VariantName"]
@@ -58,13 +58,13 @@ def scaled_variants_changed(
 
 
 def _check_component(client: Any, key: TargetKey) -> None:
-    found = _COMPONENT.fullmatch(key.resource)
-    if found is None:
+    match = _COMPONENT.fullmatch(key.resource)
+    if match is None:
         raise invalid(
-            f"Unsupported resource id: {key.resource} (wanted inference-component/<name>)"
+            f"Unsupported resource id: {key.resource} (expected inference-component/<name>)"
         )
     try:
-        client.describe_inference_component(InferenceComponentName=found[1])
+        client.describe_inference_component(InferenceComponentName=match[1])
     except ClientError as error:
         raise invalid(f"SageMaker inference component doesn't exist: {key.resource}") from error
 

@@ -1,7 +1,7 @@
-"""Carrying policies out: from an alarm to the capacity that is set.
+"""Runs scaling policies: from an alarm to the change of capacity.
 
-One change of a target at a time. CloudWatch calls a policy again every minute its alarm
-stays red, so that what a cooldown or a running change holds back is tried again.
+A target has one change at a time. CloudWatch runs a policy every minute while its alarm stays in
+ALARM, which retries what a cooldown or a running change delayed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.scaling import capacity, decisions, policies
 from sageloop.local_cloud.scaling.decisions import Direction, Last, NotScaled
 from sageloop.local_cloud.scaling.model import Attached, Store, Target, TargetKey
-from sageloop.local_cloud.scaling.policies import Wish
+from sageloop.local_cloud.scaling.policies import RequestedCapacity
 from sageloop.local_cloud.scaling.turns import Turn
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _UNSCALABLE = NotScaled("TargetServicePutResourceAsUnscalable", {})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Change:
-    """A capacity to set, why, and the cooldown that follows."""
+    """A capacity to set, its cause, and the cooldown after it."""
 
     capacity: int
     base: int
@@ -40,7 +40,7 @@ class _Change:
 
 
 class Scaler:
-    """Sets capacities of targets, by policies and by limits."""
+    """Sets the capacity of targets by policies and limits."""
 
     def __init__(
         self, cloud: Cloud, store: Store, log: ActivityLog, alarms: Alarms
@@ -55,14 +55,14 @@ class Scaler:
         self._last: dict[TargetKey, Last] = {}
 
     def forget(self, key: TargetKey) -> None:
-        """Forget the cooldown of a target that is deregistered."""
+        """Delete the cooldown of a deregistered target."""
         with self._lock:
             self._last.pop(key, None)
 
     def run_policy(self, arn: str, alarm: str, state: str) -> None:
-        """What CloudWatch calls for an alarm's action.
+        """Run a policy as the action of an alarm, called by CloudWatch.
 
-        Raises ``AwsError`` if there is no such policy, or the alarm is not the policy's own.
+        Raises ``AwsError`` if the policy does not exist, or the alarm is not the policy's own.
         """
         policy = self._store.policy(arn)
         target = None if policy is None else self._store.targets.get(policy.key)
@@ -74,7 +74,7 @@ class Scaler:
                 f"A target tracking policy is run by its own alarms only, got {alarm}",
             )
         with self._turn_of(policy.key).taken(patient=False) as mine:
-            # What is being changed now is looked at again when CloudWatch calls again.
+            # A target that is being changed is evaluated at the next run of the policy.
             if mine:
                 cause = f"monitor alarm {alarm} in state {state} triggered policy {policy.name}"
                 self._run(policy, target, alarm, cause)
@@ -84,7 +84,7 @@ class Scaler:
 
         Args:
             key: the target.
-            wait: whether to wait for a resource that is being changed; it is left alone if not.
+            wait: whether to wait for a resource that is being changed; otherwise it is not changed.
 
         """
         if wait or self._within_reach(key):
@@ -105,14 +105,14 @@ class Scaler:
             standing = target and self._capacity.standing(key, target.role)
             if target is None or not standing or not standing.active:
                 return
-            wanted = _bounded(target, standing.capacity)
-            if wanted == standing.capacity:
+            desired = _bounded(target, standing.capacity)
+            if desired == standing.capacity:
                 return
-            out = wanted > standing.capacity
+            out = desired > standing.capacity
             limit = "minimum" if out else "maximum"
             self._set(target, _Change(
-                capacity=wanted, base=standing.capacity, direction="out" if out else "in",
-                cause=f"{limit} capacity was set to {wanted}",
+                capacity=desired, base=standing.capacity, direction="out" if out else "in",
+                cause=f"{limit} capacity was set to {desired}",
             ))  # fmt: skip
 
     def _run(self, policy: Attached, target: Target, alarm: str, cause: str) -> None:
@@ -127,21 +127,21 @@ class Scaler:
         if not standing.active:
             self._log.not_scaled(key, cause, _UNSCALABLE)
             return
-        judge = policies.judge(self._store, self._alarms, policy, alarm)
-        if judge is not None:
-            self._act(policy, target, standing.capacity, judge, cause)
+        request = policies.policy_of_alarm(self._store, self._alarms, policy, alarm)
+        if request is not None:
+            self._act(policy, target, standing.capacity, request, cause)
 
     def _act(
-        self, policy: Attached, target: Target, current: int, judge: Callable[[int], Wish | None],
-        cause: str,
+        self, policy: Attached, target: Target, current: int,
+        request: Callable[[int], RequestedCapacity | None], cause: str,
     ) -> None:  # fmt: skip
-        wish = judge(current)
-        if wish is None:
+        requested = request(current)
+        if requested is None:
             return
-        limited = _bounded(target, wish.capacity)
+        limited = _bounded(target, requested.capacity)
         if limited == current:
-            reason = wish.reason or decisions.blocked(
-                wish.capacity, current, target.minimum, target.maximum
+            reason = requested.reason or decisions.blocked(
+                requested.capacity, current, target.minimum, target.maximum
             )
             self._log.not_scaled(policy.key, cause, reason)
             return
@@ -150,8 +150,8 @@ class Scaler:
         if base is None or target.suspended[_SUSPENDED[direction]]:
             return
         if base != current:
-            # What the last change added counts: only what goes beyond it is added now.
-            again = judge(base)
+            # Within a cooldown only the capacity beyond that of the last change is added.
+            again = request(base)
             limited = current if again is None else _bounded(target, again.capacity)
             if limited <= current:
                 return
@@ -173,27 +173,27 @@ class Scaler:
         try:
             self._capacity.request(key, target.role, change.capacity)
         except ClientError as error:
-            said = error.response["Error"].get("Message", str(error))
+            message = error.response["Error"].get("Message", str(error))
             self._log.end(
                 activity, "Failed",
-                f"Failed to set {what} to {change.capacity}. Reason: {said}",
+                f"Failed to set {what} to {change.capacity}. Reason: {message}",
             )  # fmt: skip
             return
-        done = f"Successfully set {what} to {change.capacity}."
+        completed = f"Successfully set {what} to {change.capacity}."
         activity.status = "InProgress"
-        activity.message = f"{done} Waiting for change to be fulfilled by sagemaker."
+        activity.message = f"{completed} Waiting for change to be fulfilled by sagemaker."
         self._capacity.rest(key)
         reached = self._capacity.standing(key, target.role)
         if reached is not None and reached.active and reached.capacity == change.capacity:
             self._log.end(
-                activity, "Successful", f"{done} Change successfully fulfilled by sagemaker."
+                activity, "Successful", f"{completed} Change successfully fulfilled by sagemaker."
             )
             self._note(key, change)
         else:
             state = "is gone" if reached is None else f"is {reached.status}"
             self._log.end(
                 activity, "Unfulfilled",
-                f"{done} Change could not be fulfilled by sagemaker: {key.resource} {state}.",
+                f"{completed} Change could not be fulfilled by sagemaker: {key.resource} {state}.",
             )  # fmt: skip
 
     def _note(self, key: TargetKey, change: _Change) -> None:
@@ -214,6 +214,6 @@ _SUSPENDED: dict[Direction, str] = {
 }
 
 
-def _bounded(target: Target, wanted: int) -> int:
+def _bounded(target: Target, desired: int) -> int:
     lowest = max(target.minimum, capacity.least(target.key))
-    return decisions.within(wanted, lowest, max(lowest, target.maximum))
+    return decisions.within(desired, lowest, max(lowest, target.maximum))

@@ -1,4 +1,4 @@
-"""Application Auto Scaling's API: targets, and what is attached to them, put to work."""
+"""The Application Auto Scaling service: targets, policies and scheduled actions."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _NOT_SUSPENDED = {
 
 
 class ApplicationAutoScalingService(Service):
-    """Scalable targets, and what is attached to them.
+    """Application Auto Scaling for SageMaker's resources.
 
-    Alarms call :meth:`run_policy`; SageMaker asks :meth:`refuse_update` before it changes an
-    endpoint and tells :meth:`resource_deleted` of one that goes.
+    Alarms call :meth:`run_policy`. SageMaker calls :meth:`refuse_update` before it changes an
+    endpoint, and :meth:`resource_deleted` after it has deleted one.
     """
 
     model = "application-autoscaling"
@@ -53,24 +53,24 @@ class ApplicationAutoScalingService(Service):
         self.include(TagApi(self.store))
 
     def start(self) -> None:
-        """Begin to publish what SageMaker publishes for scaled resources only."""
+        """Start to publish the metrics of scaled resources."""
         self._publisher.start()
 
     def stop(self) -> None:
-        """Let no schedule fire any more."""
+        """Stop all schedules."""
         self._timetable.stop()
 
     def run_policy(self, arn: str, alarm: str, state: str) -> None:
-        """Carry out a policy because an alarm is in a state; CloudWatch's alarm action.
+        """Run a policy as the action of an alarm in a state; called by CloudWatch.
 
-        Raises ``AwsError`` if there is no such policy, or the alarm is not the policy's own.
+        Raises ``AwsError`` if the policy does not exist, or the alarm is not the policy's own.
         """
         self._scaler.run_policy(arn, alarm, state)
 
     def refuse_update(
         self, endpoint: str, old: Mapping[str, Any], new: Mapping[str, Any]
     ) -> None:  # fmt: skip
-        """Refuse, as SageMaker does, an update that takes a scaled variant or its type away.
+        """Refuse an update that removes a scaled variant or changes its type, as SageMaker does.
 
         ``old`` and ``new`` are endpoint configurations.
         """
@@ -102,40 +102,40 @@ class ApplicationAutoScalingService(Service):
 
     @operation("RegisterScalableTarget")
     def register_scalable_target(self, call: Call) -> dict[str, Any]:
-        """Register a target, or change the members given of one that is registered."""
-        given = call.params
-        key = TargetKey.of(given, call.region)
+        """Register a target, or change the specified members of a registered one."""
+        params = call.params
+        key = TargetKey.of(params, call.region)
         checks.check_dimension(key, call.operation)
         with self.store.lock:
-            target = self._target(given, key, call.account_id, self.store.targets.get(key))
+            target = self._target(params, key, call.account_id, self.store.targets.get(key))
         resources.check_resource(self.cloud, key, target.minimum)
         with self.store.lock:
             self.store.targets[key] = target
-            if given.get("Tags"):
-                self.store.tags.setdefault(target.arn, {}).update(given["Tags"])
-        # A resource that is not in service is left alone.
+            if params.get("Tags"):
+                self.store.tags.setdefault(target.arn, {}).update(params["Tags"])
+        # A resource that is not in service is not changed.
         self._scaler.adjust(key, wait=False)
         return {"ScalableTargetARN": target.arn}
 
     @operation("DescribeScalableTargets")
     def describe_scalable_targets(self, call: Call) -> dict[str, Any]:
-        """Targets of a namespace, narrowed by resource and dimension."""
-        given = call.params
-        wanted = given.get("ResourceIds")
+        """Return targets of a namespace, by resource and dimension."""
+        params = call.params
+        resource_ids = params.get("ResourceIds")
         with self.store.lock:
-            found = [
+            targets = [
                 t.described()
                 for t in self.store.targets.values()
                 if t.key.region == call.region
-                and t.key.namespace == given["ServiceNamespace"]
-                and (not wanted or t.key.resource in wanted)
-                and given.get("ScalableDimension") in (None, t.key.dimension)
+                and t.key.namespace == params["ServiceNamespace"]
+                and (not resource_ids or t.key.resource in resource_ids)
+                and params.get("ScalableDimension") in (None, t.key.dimension)
             ]
-        return page("ScalableTargets", found, call)
+        return page("ScalableTargets", targets, call)
 
     @operation("DeregisterScalableTarget")
     def deregister_scalable_target(self, call: Call) -> None:
-        """Forget a target with its policies, their alarms, and its scheduled actions."""
+        """Delete a target with its policies, their alarms, and its scheduled actions."""
         key = TargetKey.of(call.params, call.region)
         if not self._deregister(key):
             raise checks.missing(
@@ -149,10 +149,10 @@ class ApplicationAutoScalingService(Service):
         return self.store.remove_target(key) is not None
 
     def _target(
-        self, given: Mapping[str, Any], key: TargetKey, account_id: str, old: Target | None
+        self, params: Mapping[str, Any], key: TargetKey, account_id: str, old: Target | None
     ) -> Target:
-        minimum = given.get("MinCapacity", old.minimum if old else None)
-        maximum = given.get("MaxCapacity", old.maximum if old else None)
+        minimum = params.get("MinCapacity", old.minimum if old else None)
+        maximum = params.get("MaxCapacity", old.maximum if old else None)
         checks.check_capacity(minimum, maximum)
         identity = old.identity if old else uuid.uuid4().hex[:32]
         arn = (
@@ -160,9 +160,9 @@ class ApplicationAutoScalingService(Service):
         )
         suspended = {
             **(old.suspended if old else _NOT_SUSPENDED),
-            **given.get("SuspendedState", {}),
+            **params.get("SuspendedState", {}),
         }
-        role = given.get("RoleARN") or (old.role if old else _service_role(key, account_id))
+        role = params.get("RoleARN") or (old.role if old else _service_role(key, account_id))
         return Target(
             key, arn, identity, int(minimum), int(maximum), role, suspended,
             old.created if old else self.cloud.clock.now(),

@@ -33,7 +33,7 @@ class TagApi:
 
     @operation("UntagResource")
     def untag_resource(self, call: Call) -> None:
-        """Drop tags by key."""
+        """Remove tags by key."""
         arn = self._known(call)
         with self._store.lock:
             for key in call.params["TagKeys"]:
@@ -41,7 +41,7 @@ class TagApi:
 
     @operation("ListTagsForResource")
     def list_tags_for_resource(self, call: Call) -> dict[str, Any]:
-        """The tags of a target."""
+        """Return the tags of a target."""
         return {"Tags": self._store.tags.get(self._known(call), {})}
 
     def _known(self, call: Call) -> str:

@@ -1,4 +1,4 @@
-"""Scheduled actions on the virtual clock: they set the limits of a target.
+"""Runs scheduled actions on the virtual clock, which set the limits of a target.
 
 https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-scheduled-scaling.html
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Timetable:
-    """Fires the scheduled actions of all targets."""
+    """Runs the scheduled actions of all targets."""
 
     def __init__(self, cloud: Cloud, store: Store, log: ActivityLog, scaler: Scaler) -> None:
         self._cloud = cloud
@@ -36,7 +36,7 @@ class Timetable:
         self._running: dict[str, Recurrence] = {}
 
     def arm(self, action: Attached) -> None:
-        """Begin with an action, or begin again with its new schedule."""
+        """Start the schedule of an action, or restart it after a change."""
         self.disarm(action.arn)
         content = action.content
         begin, end = content.get("StartTime"), content.get("EndTime")
@@ -53,14 +53,14 @@ class Timetable:
         recurrence.begin(None if begin is None or one_time else begin.timestamp())
 
     def disarm(self, arn: str) -> None:
-        """Let an action fire no more."""
+        """Stop the schedule of an action."""
         with self._lock:
             known = self._running.pop(arn, None)
         if known is not None:
             known.cancel()
 
     def stop(self) -> None:
-        """Let nothing fire any more."""
+        """Stop all schedules."""
         for arn in list(self._running):
             self.disarm(arn)
 
@@ -71,12 +71,12 @@ class Timetable:
             action = self._store.actions.get((key, name))
             if target is None or action is None or target.suspended["ScheduledScalingSuspended"]:
                 return
-            wanted = action.content.get("ScalableTargetAction", {})
+            desired = action.content.get("ScalableTargetAction", {})
             limits = (
-                wanted.get("MinCapacity", target.minimum),
-                wanted.get("MaxCapacity", target.maximum),
+                desired.get("MinCapacity", target.minimum),
+                desired.get("MaxCapacity", target.maximum),
             )
-            text = _limits(wanted)
+            text = _limits(desired)
             try:
                 checks.check_capacity(*limits)
             except AwsError as error:
@@ -90,23 +90,23 @@ class Timetable:
 
 
 def schedule_of(content: Mapping[str, Any], now: float) -> Schedule:
-    """When an action is due; raises ``ValidationException`` for what is no schedule.
+    """The schedule of an action. Raises ``ValidationException`` for an invalid one.
 
-    A rate counts from its StartTime, which is its first moment, or else from now.
+    A rate counts from its StartTime, which is its first time, or else from now.
     """
     try:
         zone = zone_of(content.get("Timezone"))
-        found = parse(content["Schedule"], start=now, zone=zone, one_time=True)
+        schedule = parse(content["Schedule"], start=now, zone=zone, one_time=True)
     except ValueError as error:
         raise checks.invalid(f"Invalid schedule {content['Schedule']}: {error}") from error
     start: datetime | None = content.get("StartTime")
-    if isinstance(found, Rate) and start is not None:
-        return Rate(found.period, start.timestamp())
-    return found
+    if isinstance(schedule, Rate) and start is not None:
+        return Rate(schedule.period, start.timestamp())
+    return schedule
 
 
 def zone_of(name: str | None) -> tzinfo:
-    """A time zone by its IANA name; the default is UTC."""
+    """A time zone by its IANA name; UTC by default."""
     if name is None:
         return UTC
     try:
@@ -115,10 +115,10 @@ def zone_of(name: str | None) -> tzinfo:
         raise checks.invalid(f"Timezone must be a name like Europe/Berlin, got {name}") from error
 
 
-def _limits(wanted: Mapping[str, Any]) -> str:
+def _limits(limits: Mapping[str, Any]) -> str:
     parts = []
-    if "MinCapacity" in wanted:
-        parts.append(f"min capacity to {wanted['MinCapacity']}")
-    if "MaxCapacity" in wanted:
-        parts.append(f"max capacity to {wanted['MaxCapacity']}")
+    if "MinCapacity" in limits:
+        parts.append(f"min capacity to {limits['MinCapacity']}")
+    if "MaxCapacity" in limits:
+        parts.append(f"max capacity to {limits['MaxCapacity']}")
     return " and ".join(parts)

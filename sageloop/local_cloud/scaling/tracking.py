@@ -19,7 +19,7 @@ _LOW_SHARE = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Predefined:
-    """A predefined metric: where SageMaker publishes it, and how it is read."""
+    """A predefined metric: the name under which SageMaker publishes it, and its statistic."""
 
     dimension: str
     name: str
@@ -49,18 +49,18 @@ PREDEFINED = {
 
 
 def predefined_of(config: Mapping[str, Any]) -> Predefined | None:
-    """The predefined metric a target tracking configuration asks for, if it does."""
-    given = config.get("PredefinedMetricSpecification")
-    return PREDEFINED[given["PredefinedMetricType"]] if given else None
+    """The predefined metric of a target tracking configuration, or ``None``."""
+    specification = config.get("PredefinedMetricSpecification")
+    return PREDEFINED[specification["PredefinedMetricType"]] if specification else None
 
 
 def sides(config: Mapping[str, Any]) -> tuple[Side, ...]:
-    """Which alarms there are: one that only scales out has no alarm for the other way."""
+    """The alarms of a policy; one that only scales out has no alarm for scale-in."""
     return ("AlarmHigh",) if config.get("DisableScaleIn", False) else ("AlarmHigh", "AlarmLow")
 
 
 def alarm_prefix(key: TargetKey, side: Side) -> str:
-    """An alarm's name up to its identity."""
+    """The name of an alarm without its unique suffix."""
     return f"TargetTracking-{key.resource}-{side}-"
 
 
@@ -86,7 +86,7 @@ def alarm(
 
 
 def dimensions_of(key: TargetKey) -> dict[str, str]:
-    """The dimensions under which SageMaker publishes a target's own metrics."""
+    """The dimensions of a target's metrics."""
     parts = key.resource.split("/")
     if parts[0] == "inference-component":
         return {"InferenceComponentName": parts[1]}
@@ -101,15 +101,17 @@ def _metric(key: TargetKey, config: Mapping[str, Any]) -> tuple[dict[str, Any], 
             "Namespace": "AWS/SageMaker", "MetricName": known.name, "Dimensions": listed,
             "Statistic": known.statistic, "Period": known.period,
         }, known.period  # fmt: skip
-    given = config["CustomizedMetricSpecification"]
-    if given.get("Metrics"):
-        return {"Metrics": [_query(query) for query in given["Metrics"]]}, 60
+    specification = config["CustomizedMetricSpecification"]
+    if specification.get("Metrics"):
+        return {"Metrics": [_query(query) for query in specification["Metrics"]]}, 60
     members = ("Namespace", "MetricName", "Dimensions", "Statistic", "Unit")
-    return {m: given[m] for m in members if given.get(m) is not None} | {"Period": 60}, 60
+    return {m: specification[m] for m in members if specification.get(m) is not None} | {
+        "Period": 60
+    }, 60
 
 
-def _query(given: Mapping[str, Any]) -> dict[str, Any]:
-    query = dict(given)
+def _query(member: Mapping[str, Any]) -> dict[str, Any]:
+    query = dict(member)
     if query.get("MetricStat"):
         query["MetricStat"] = {**query["MetricStat"], "Period": 60}
     return query

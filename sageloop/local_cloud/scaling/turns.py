@@ -1,4 +1,4 @@
-"""Who may change a target: one at a time, and nobody is sent away for a mere decision."""
+"""Exclusive access to a target: one change at a time; decisions wait for each other."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 
 class Turn:
-    """The turn to look at one target and maybe to change it.
+    """Lock of one target, for decisions and changes.
 
-    To decide takes a moment, to change a capacity minutes. Several alarms act in the same moment:
-    one of them may decide that nothing is to be done, and must not cost another its say.
+    A decision takes milliseconds, a change of capacity minutes. Alarms act concurrently: a
+    decision waits for other decisions, but not for a change.
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class Turn:
 
     @contextmanager
     def taken(self, *, patient: bool) -> Iterator[bool]:
-        """Take the turn for the body; false if a change is under way and one is not ``patient``."""
+        """Acquire the lock; false if a change is running and the caller is not ``patient``."""
         with self._condition:
             self._condition.wait_for(lambda: not self._taken or (self._changing and not patient))
             mine = not self._taken
@@ -35,7 +35,7 @@ class Turn:
                     self._condition.notify_all()
 
     def change(self) -> None:
-        """Say, within one's turn, that the target is being changed from now on."""
+        """Declare, while holding the lock, that the target is being changed."""
         with self._condition:
             self._changing = True
             self._condition.notify_all()

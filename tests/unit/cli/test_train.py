@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sageloop.jobs.hand import NoSuchJobError, Place, Start, StartError, start_job, watch_job
 from sageloop.jobs.kinds import KINDS, log_lines
+from sageloop.jobs.start import NoSuchJobError, Place, Start, StartError, start_job, watch_job
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:start"
 
@@ -69,7 +69,7 @@ def watched(sagemaker: Fake, kind: str = "training", **more: Any) -> tuple[Any, 
     started = Start(status="started", kind=kind, name="flights-1")
     end = watch_job(
         place(sagemaker=sagemaker, logs=more.pop("log_client", Fake())), started,
-        tell=told.append, show=lambda _: None, pause=lambda _: None, **more,
+        report=told.append, show=lambda _: None, pause=lambda _: None, **more,
     )  # fmt: skip
     return end, told
 
@@ -117,7 +117,7 @@ def test_unknown_job_names_those_there_are() -> None:
     ssm = Fake(
         get_parameter=[error("ParameterNotFound")], get_parameters_by_path=[{"Parameters": names}]
     )
-    with pytest.raises(NoSuchJobError, match=r"no job 'flight' here .*there are digits, flights"):
+    with pytest.raises(NoSuchJobError, match=r"no job 'flight' .*declared jobs: digits, flights"):
         start_job(place(ssm=ssm), "flight")
 
 

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from sageloop.local_cloud.cloudwatch.evaluation import Missing, State, breaches, judge
+from sageloop.local_cloud.cloudwatch.evaluation import Missing, State, breaches, state_of_datapoints
 
 
 def run(text: str) -> list[bool | None]:
@@ -42,7 +42,7 @@ def test_missing_data_follows_the_documented_tables(
 ) -> None:
     for current in get_args(State):
         for treatment, wanted in zip(get_args(Missing), states, strict=True):
-            state = judge(
+            state = state_of_datapoints(
                 run(datapoints), periods=3, to_alarm=to_alarm, missing=treatment, current=current
             )
             assert state == (current if wanted == "retained" else wanted), treatment
@@ -53,13 +53,18 @@ def test_missing_data_follows_the_documented_tables(
 def test_first_breaching_points_are_no_alarm_before_their_time(
     datapoints: str, current: State
 ) -> None:
-    state = judge(run(datapoints), periods=3, to_alarm=3, missing="missing", current=current)
+    state = state_of_datapoints(
+        run(datapoints), periods=3, to_alarm=3, missing="missing", current=current
+    )
 
     assert state == current
 
 
 def test_two_of_three_needs_two_breaching_points() -> None:
-    assert judge(run("000X0"), periods=3, to_alarm=2, missing="missing", current="OK") == "OK"
+    assert (
+        state_of_datapoints(run("000X0"), periods=3, to_alarm=2, missing="missing", current="OK")
+        == "OK"
+    )
 
 
 @pytest.mark.parametrize(

@@ -34,5 +34,5 @@ def test_counts_weigh_values() -> None:
     "name", ["Median", "p101", "TM(:)", "TM(90%:10%)", "TM(1:50%)", "PR(10%:20%)", "TM(0%:101%)"]
 )
 def test_unknown_statistic_is_refused_by_name(name: str) -> None:
-    with pytest.raises(AwsError, match="is not computed here"):
+    with pytest.raises(AwsError, match="is not supported"):
         statistic(HUNDRED, name)

@@ -19,7 +19,7 @@ from sageloop.local_cloud.assembly import DeploymentError
 
 def stage(deploy: Any, outcome: Outcome) -> Stage:
     cloud: Any = None
-    return Stage(Path("examples/none"), cloud, outcome, deploy=deploy, tell=lambda _: None)
+    return Stage(Path("examples/none"), cloud, outcome, deploy=deploy, log=lambda _: None)
 
 
 def test_equal_files_make_equal_archives() -> None:

@@ -49,14 +49,14 @@ def test_a_folder_without_examples_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_example_names_those_there_are(tmp_path: Path) -> None:
-    with pytest.raises(ExampleError, match="no example 'flying': there are counting"):
+    with pytest.raises(ExampleError, match="no example 'flying': available: counting"):
         chosen(find_examples(project(tmp_path)), ["flying"])
 
 
 def test_what_is_not_installed_is_told_before_anything_starts(tmp_path: Path) -> None:
     found = find_examples(project(tmp_path, '"no-such-package": "torch"'))
 
-    outcome = run_example(found["counting"], tell=lambda _: None)
+    outcome = run_example(found["counting"], log=lambda _: None)
 
     assert not outcome.ok
     assert outcome.problem == ("no-such-package is not installed: pip install 'sageloop[torch]'")
@@ -65,10 +65,10 @@ def test_what_is_not_installed_is_told_before_anything_starts(tmp_path: Path) ->
 def test_an_example_without_a_figure_is_not_ok(tmp_path: Path) -> None:
     found = find_examples(project(tmp_path))
 
-    outcome = run_example(found["counting"], tell=lambda _: None)
+    outcome = run_example(found["counting"], log=lambda _: None)
 
     assert (outcome.ok, outcome.problem, outcome.detail) == (
-        False, "it reported no figure", {"said": "hello"}
+        False, "it reported no metric", {"said": "hello"}
     )  # fmt: skip
 
 
@@ -87,7 +87,7 @@ def test_the_command_wants_names_or_all(tmp_path: Path) -> None:
     ended = CliRunner().invoke(application, ["run", "--project", str(project(tmp_path))])
 
     assert ended.exit_code == 2
-    assert "name examples, or say --all" in ended.output
+    assert "specify examples or --all" in ended.output
 
 
 def test_the_command_reports_a_failure_with_its_exit_code(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_settings_come_from_the_environment(tmp_path: Path) -> None:
     )  # fmt: skip
 
     assert (read.module, read.workers, read.timeout, read.isolated) == ("mine", 3, 7.0, False)
-    assert read.here("/opt/ml/model/code") == tmp_path / "model" / "code"
+    assert read.local_path("/opt/ml/model/code") == tmp_path / "model" / "code"
     assert read.accept == "application/json"
 
 

@@ -1,4 +1,4 @@
-"""The K-means stand-in: clusters, hyperparameters and responses."""
+"""The local K-means: clusters, hyperparameters and responses."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def test_inertia_matches_scikit_learn(base: Path) -> None:
     assert float(values[-1]) == pytest.approx(best, rel=0.02)
 
 
-def test_log_starts_with_the_stand_in_notice(base: Path) -> None:
-    assert "local stand-in: scikit-learn" in (base / "log").read_text().splitlines()[0]
+def test_log_starts_with_the_notice_of_the_local_implementation(base: Path) -> None:
+    assert "local implementation: scikit-learn" in (base / "log").read_text().splitlines()[0]
 
 
 def test_metric_definitions_match_all_metrics_in_the_log(base: Path) -> None:
@@ -178,7 +178,7 @@ def test_model_of_another_algorithm_is_not_served(tmp_path: Path) -> None:
     code, message = failed_server("kmeans", tmp_path)
 
     assert code == 1
-    assert "was not saved by the local stand-in (sageloop.kmeans/1)" in message
+    assert "was not saved by the local algorithm (sageloop.kmeans/1)" in message
 
 
 @pytest.mark.feature("bad input: hyperparameter of K-means")

@@ -1,4 +1,4 @@
-"""The linear learner stand-in: fits, metrics, responses and errors."""
+"""The local linear learner: fits, metrics, responses and errors."""
 
 from __future__ import annotations
 
@@ -187,10 +187,10 @@ def url(base: Path) -> Iterator[str]:
         yield place
 
 
-def test_log_names_the_stand_in_and_ignored_hyperparameters(base: Path) -> None:
+def test_log_names_the_local_implementation_and_ignored_hyperparameters(base: Path) -> None:
     log = (base / "log").read_text()
 
-    assert "local stand-in" in log.splitlines()[0]
+    assert "local implementation" in log.splitlines()[0]
     assert log.count("hyperparameter num_models is accepted and has no effect") == 1
 
 
@@ -332,7 +332,7 @@ def test_model_of_another_algorithm_is_not_served(tmp_path: Path) -> None:
     code, message = failed_server("linear_learner", tmp_path)
 
     assert code == 1
-    assert "was not saved by the local stand-in (sageloop.linear-learner/1)" in message
+    assert "was not saved by the local algorithm (sageloop.linear-learner/1)" in message
 
 
 @pytest.mark.feature("bad input: hyperparameter of the linear learner")
@@ -360,7 +360,11 @@ def test_invalid_hyperparameter_is_named_in_the_error(
 @pytest.mark.parametrize(
     ("parameters", "channels", "message"),
     [
-        (BINARY, {"train": b"2,1\n0,1\n"}, "channel train has label 2; a binary_classifier takes"),
+        (
+            BINARY,
+            {"train": b"2,1\n0,1\n"},
+            "channel train has label 2; a binary_classifier accepts",
+        ),
         (BINARY | {"feature_dim": "3"}, {"train": b"1,1\n"}, "has 1 features, hyperparameter"),
         (BINARY, {"validation": b"1,1\n"}, "Missing required channel: train"),
         (BINARY, {"train": b"1,1\n", "tset": b"1,1\n"}, "Extraneous channel found: tset"),

@@ -1,7 +1,7 @@
-"""Minutes in the air by boosted trees, set right by the flights that were most alike.
+"""Minutes in the air by a booster, corrected by the errors of similar flights.
 
-It is a little better than the trees alone, and far too slow: for each flight it goes through all
-former flights and sorts them, in plain Python.
+It is slightly better than the booster, and far too slow: for each flight it compares and sorts all
+training flights in plain Python.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import numpy as np
 import xgboost
 
 NEAREST = 25
-# How much it says if carrier, origin, destination, distance, hour or weekday differ.
+# Distances of a different carrier, origin, destination, distance, hour or weekday.
 WEIGHTS = (4.0, 8.0, 16.0, 0.05, 0.5, 0.2)
 
 
 @dataclass(frozen=True)
 class Model:
-    """Trees, former flights, and by how many minutes the trees were wrong about each."""
+    """The booster, its training flights, and its error for each."""
 
     trees: xgboost.Booster
     former: list[tuple[float, ...]]
@@ -28,7 +28,7 @@ class Model:
 
 
 def model_fn(model_dir: str) -> Model:
-    """The trees of a directory and the flights they learned from."""
+    """Load the booster and its training flights."""
     trees = xgboost.Booster()
     trees.load_model(Path(model_dir) / "flights.json")
     table = np.loadtxt(Path(model_dir) / "former.csv", delimiter=",", dtype=np.float32)
@@ -37,14 +37,14 @@ def model_fn(model_dir: str) -> Model:
 
 
 def input_fn(body: str, content_type: str) -> np.ndarray:
-    """Flights, one a line: carrier, origin, destination, distance, hour, day of the week."""
+    """Parse flights, one a line: carrier, origin, destination, distance, hour, day of the week."""
     if content_type != "text/csv":
-        raise ValueError(f"flights come as text/csv, got {content_type}")
+        raise ValueError(f"flights must be text/csv, got {content_type}")
     return np.loadtxt(body.splitlines(), delimiter=",", dtype=np.float32, ndmin=2)
 
 
 def predict_fn(flights: np.ndarray, model: Model) -> list[float]:
-    """Minutes of each flight."""
+    """Predict the minutes of each flight."""
     minutes = model.trees.predict(xgboost.DMatrix(flights)).tolist()
     return [
         minute + correction(tuple(flight), model)
@@ -53,7 +53,7 @@ def predict_fn(flights: np.ndarray, model: Model) -> list[float]:
 
 
 def correction(flight: tuple[float, ...], model: Model) -> float:
-    """By how many minutes the trees were wrong about the flights most alike, on average."""
+    """The booster's mean error for the most similar training flights."""
     distances = [
         sum(w * abs(a - b) for w, a, b in zip(WEIGHTS, flight, other, strict=True))
         for other in model.former
@@ -63,6 +63,6 @@ def correction(flight: tuple[float, ...], model: Model) -> float:
 
 
 def output_fn(minutes: list[float], accept: str) -> tuple[str, str]:
-    """A JSON list, whatever is accepted."""
+    """Encode a JSON list, whatever is accepted."""
     del accept
     return json.dumps(minutes), "application/json"

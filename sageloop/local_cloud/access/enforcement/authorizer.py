@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from moto.utilities.utils import get_partition
 
 from sageloop.local_cloud.access.authentication import UNSIGNED_ACTIONS
-from sageloop.local_cloud.access.caller import Caller, CallerKind
-from sageloop.local_cloud.access.enforcement import s3_parameters
+from sageloop.local_cloud.access.caller import Caller, CallerKind, caller_of
+from sageloop.local_cloud.access.enforcement import encryption, s3_parameters
 from sageloop.local_cloud.access.enforcement.context import global_keys
 from sageloop.local_cloud.access.enforcement.decision_log import DecisionLog
 from sageloop.local_cloud.access.enforcement.denials import access_denied, denial
@@ -17,6 +17,7 @@ from sageloop.local_cloud.access.enforcement.document_checks import DocumentChec
 from sageloop.local_cloud.access.enforcement.identities import Identities
 from sageloop.local_cloud.access.enforcement.mode import AccessMode
 from sageloop.local_cloud.access.enforcement.names import Names
+from sageloop.local_cloud.access.enforcement.requirements import Requirement
 from sageloop.local_cloud.access.enforcement.resource_policies import ResourcePolicies
 from sageloop.local_cloud.access.parts import IamState
 from sageloop.local_cloud.access.policy import (
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from sageloop.local_cloud.core.operations import Call
     from sageloop.local_cloud.core.wire import Operation
 
-Further = Callable[[ApiCall], Iterable[Permission]]
+Further = Callable[[ApiCall], Iterable[Requirement]]
 """Permissions that a call requires beyond those of its operation, from the state."""
 
 
@@ -77,11 +78,11 @@ class Authorizer:
         self._documents = DocumentChecks(cloud, cloud.account_id)
         self._cloud = cloud
         self._partition = get_partition(cloud.region)
-        self._further: list[Further] = []
+        self._further: list[Further] = [encryption.requirements]
         self._names: dict[str, Names] = {}
 
     def add_requirement(self, further: Further) -> None:
-        """Register permissions that calls require beyond those of their operations."""
+        """Register what calls require beyond the permissions of their operations."""
         self._further.append(further)
 
     def check(self, operation: Operation, call: Call, decisions: list[Decision]) -> None:
@@ -98,16 +99,31 @@ class Authorizer:
         if self.mode is AccessMode.OFF or _is_exempt(call):
             return
         try:
-            permissions = self._permissions(operation, call)
+            required = list(self._required(operation, call))
         except UnmappedOperationError as error:
             self._undecided(operation, call, str(error))
             return
         keys = self.keys_of(call)
-        for permission in permissions:
-            decision = self.decide(call.caller, permission, keys)
+        for one in required:
+            caller = self._caller(one.principal, call)
+            decision = self.decide(caller, one.permission, keys)
             decisions.append(decision)
             if not decision.allowed and self.mode is AccessMode.ENFORCE:
-                raise denial(call.service, operation.protocol, decision)
+                raise one.refusal or denial(call.service, operation.protocol, decision)
+
+    def hides_missing(self, call: Call) -> bool:
+        """Whether S3 answers Access Denied for an object that does not exist.
+
+        So it does unless the caller may list the bucket.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+        """
+        if self.mode is not AccessMode.ENFORCE or _is_exempt(call):
+            return False
+        if call.service != "s3" or call.operation not in ("GetObject", "HeadObject"):
+            return False
+        bucket = f"arn:{self._partition}:s3:::{call.params['Bucket']}"
+        listing = Permission("s3:ListBucket", bucket)
+        return not self.evaluate(call.caller, listing, self.keys_of(call)).allowed
 
     def keys_of(self, call: Call) -> dict[str, Any]:
         """The global condition keys of a call."""
@@ -133,7 +149,10 @@ class Authorizer:
             resource=self.resources.of(permission.action, resource), account=owner,
         ))  # fmt: skip
 
-    def _permissions(self, operation: Operation, call: Call) -> list[Permission]:
+    def _caller(self, principal: str, call: Call) -> Caller:
+        return caller_of(principal, call.account_id) if principal else call.caller
+
+    def _required(self, operation: Operation, call: Call) -> Iterator[Requirement]:
         params = call.params
         if call.service == "s3":
             params = s3_parameters.parameters(operation, call.request)
@@ -142,10 +161,10 @@ class Authorizer:
             account=call.account_id, partition=self._partition,
             resolve=self._names_in(call.region),
         )  # fmt: skip
-        permissions = required_permissions(made)
+        for permission in required_permissions(made):
+            yield Requirement(permission)
         for further in self._further:
-            permissions = [*permissions, *further(made)]
-        return permissions
+            yield from further(made)
 
     def _undecided(self, operation: Operation, call: Call, reason: str) -> None:
         if call.caller.kind is CallerKind.ACCOUNT_USER or self.mode is AccessMode.WARN:
@@ -167,8 +186,10 @@ class Authorizer:
 def _is_exempt(call: Call) -> bool:
     # Unsigned requests are decided by the request filter, services where they act, and federated
     # sessions by STS, which reads the identity provider in the token.
+    caller = call.caller
     federated = call.service == "sts" and call.operation in UNSIGNED_ACTIONS
-    return call.caller.is_service or call.caller.kind is CallerKind.ANONYMOUS or federated
+    unsigned = caller.kind is CallerKind.ANONYMOUS
+    return caller.decided or caller.is_service or unsigned or federated
 
 
 def _account_of(arn: str) -> str:

@@ -13,19 +13,24 @@ if TYPE_CHECKING:
 VOLATILE = frozenset({"aws:CurrentTime", "aws:EpochTime", "aws:UserAgent"})
 
 
+def global_keys_at(now: float, region: str) -> dict[str, Any]:
+    """The global condition keys that every request has, at a time of the virtual clock."""
+    return {
+        "aws:SecureTransport": "true",
+        "aws:RequestedRegion": region,
+        "aws:ViaAWSService": "false",
+        "aws:CurrentTime": datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "aws:EpochTime": str(int(now)),
+    }
+
+
 def global_keys(call: Call, now: float) -> dict[str, Any]:
     """The global condition keys of a call at a time of the virtual clock.
 
     On loopback the transport counts as TLS 1.3: AWS's clients use it.
     """
     environ: Mapping[str, Any] = call.request.environ
-    keys: dict[str, Any] = {
-        "aws:SecureTransport": "true",
-        "aws:RequestedRegion": call.region,
-        "aws:ViaAWSService": "false",
-        "aws:CurrentTime": datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "aws:EpochTime": str(int(now)),
-    }
+    keys = global_keys_at(now, call.region)
     address = environ.get("REMOTE_ADDR")
     if address:
         keys["aws:SourceIp"] = address

@@ -42,12 +42,16 @@ class ResourcePolicies:
         self._readers[prefix] = reader
 
     def of(self, action: str, arn: str) -> tuple[ResourcePolicy, ...]:
-        """The policies that apply to an action on a resource."""
+        """The policies that apply to an action on a resource; ``*`` has none."""
+        if arn.count(":") < 5:
+            return ()
         prefix = action.partition(":")[0]
         if action.lower() in _ASSUME:
             return self._policies(self._trust_policy(arn), arn, must_allow=True, trust=True)
         if prefix == "kms":
             return self._of_key(arn)
+        if prefix == "logs":
+            return self._of_logs(arn)
         reader = self._readers.get(prefix)
         return () if reader is None else self._policies(reader(arn), arn)
 
@@ -75,6 +79,18 @@ class ResourcePolicies:
         grants = (parsed(grant_document(grant, arn), f"grant {grant.id} of {arn}")
                   for grant in list(key.grants.values()))  # fmt: skip
         return of_key + tuple(self._policy(grant) for grant in grants)
+
+    def _of_logs(self, arn: str) -> tuple[ResourcePolicy, ...]:
+        """All resource policies of CloudWatch Logs in the region; each names its log groups."""
+        from moto.logs.models import logs_backends
+
+        if arn.count(":") < 5:
+            return ()
+        policies = _backend(logs_backends, self._account, arn).resource_policies.values()
+        return tuple(
+            self._policy(parsed(one.policy_document, f"resource policy {one.policy_name}"))
+            for one in list(policies)
+        )
 
     def _of_bucket(self, arn: str) -> bytes | None:
         bucket = s3_bucket(self._account, self._partition, arn.partition(":::")[2])

@@ -148,6 +148,8 @@ def _no_values(_key: str) -> None:
 
 def texts_of(value: Any, where: str) -> tuple[str, ...]:
     """One value or a list of values of a policy or a context, as texts."""
+    if isinstance(value, str):
+        return (value,)
     several = value if isinstance(value, (list, tuple, set, frozenset)) else [value]
     return tuple(_text(one, where) for one in several)
 

@@ -1,1 +1,1 @@
-"""Metric math: expressions over time series, parsed and computed."""
+"""Metric math: parser and evaluation of expressions over time series."""

@@ -1,4 +1,4 @@
-"""Operators: between numbers, time series and arrays, point by point."""
+"""Operators on numbers, time series and arrays, applied to each datapoint."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ Combine = Callable[[float, float], float]
 
 
 def _divided(left: float, right: float) -> float:
-    # Not an error in CloudWatch: there is no datapoint at that moment.
+    # Not an error in CloudWatch: the result has no datapoint at that time.
     return left / right if right else nan
 
 
 def _power(left: float, right: float) -> float:
     try:
-        found = left**right
+        power = left**right
     except (OverflowError, ZeroDivisionError):
         return nan
-    return found if isinstance(found, float) else nan
+    return power if isinstance(power, float) else nan
 
 
 _COMBINE: dict[str, Combine] = {
@@ -44,8 +44,8 @@ _COMBINE: dict[str, Combine] = {
 def operate(sign: str, left: Value, right: Value) -> Value:
     """The value of ``left sign right``.
 
-    Two time series meet at the moments both have. Raises ``ValidationError`` for operands that
-    have no such operator: texts, and two arrays.
+    Two time series are combined at the times that both have. Raises ``ValidationError`` for
+    operands without such an operator: texts, and two arrays.
     """
     combine = _COMBINE[sign]
     if isinstance(left, str) or isinstance(right, str):
@@ -73,7 +73,7 @@ def _pair(combine: Combine, left: TimeSeries, right: Value) -> TimeSeries:
         return left.each(lambda value: combine(value, right))
     if not isinstance(right, TimeSeries):
         raise TypeError(right)
-    # The longer period of two is the one at which both have values.
+    # Only the longer of two periods has values of both series.
     shape = left if left.period >= right.period else right
     points = {
         t: combine(value, right.points[t]) for t, value in left.points.items() if t in right.points
@@ -88,4 +88,4 @@ def _reversed(combine: Combine, left: Value, right: Value) -> TimeSeries:
 
 
 def _no_operator(sign: str, left: Value, right: Value) -> Exception:
-    return invalid(f"'{sign}' cannot stand between {kind_of(left)} and {kind_of(right)}")
+    return invalid(f"'{sign}' cannot be applied to {kind_of(left)} and {kind_of(right)}")

@@ -1,4 +1,4 @@
-"""Functions that choose: between values, and among the series of an array."""
+"""Selection functions of metric math: IF, FIRST, LAST, SLICE, SORT, REMOVE_EMPTY."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ _NOTHING = TimeSeries()
 _SORTED_BY = ("AVG", "MAX", "MIN", "SUM")
 
 
-def chosen(condition: Value, wanted: Value, other: Value = _NOTHING) -> Value:
-    """IF: at each moment the second or the third value, by whether the first is not zero."""
+def chosen(condition: Value, then: Value, other: Value = _NOTHING) -> Value:
+    """IF: at each time the second or the third value, by whether the first is not zero."""
     if isinstance(condition, float):
-        return wanted if condition else other
+        return then if condition else other
     if not isinstance(condition, TimeSeries):
         raise invalid(f"IF takes a number or a time series first, not {kind_of(condition)}")
-    if isinstance(wanted, tuple) or isinstance(other, tuple):
-        return _chosen_of_arrays(condition, wanted, other)
-    points = {t: _at(wanted if is_so else other, t) for t, is_so in condition.points.items()}
+    if isinstance(then, tuple) or isinstance(other, tuple):
+        return _chosen_of_arrays(condition, then, other)
+    points = {t: _at(then if is_so else other, t) for t, is_so in condition.points.items()}
     return condition.with_points(points)
 
 
 def first(name: str, value: Value) -> Value:
-    """The first series of an array."""
+    """FIRST: the first series of an array."""
     return next(iter(_array(name, value)), _NOTHING)
 
 
 def last(name: str, value: Value) -> Value:
-    """The last series of an array."""
+    """LAST: the last series of an array."""
     return next(reversed(_array(name, value)), _NOTHING)
 
 
 def without_empty(name: str, value: Value) -> Value:
-    """The series of an array that have datapoints."""
+    """REMOVE_EMPTY: the series of an array that have datapoints."""
     return tuple(one for one in _array(name, value) if one.points)
 
 
-def sliced(given: list[Value]) -> Value:
-    """SLICE(array, from[, to]): one series, or those from one index up to another."""
-    array = _array("SLICE", given[0])
-    indices = [_whole("SLICE", index) for index in given[1:]]
+def sliced(arguments: list[Value]) -> Value:
+    """SLICE(array, from[, to]): one series, or those from one index to another."""
+    array = _array("SLICE", arguments[0])
+    indices = [_whole("SLICE", index) for index in arguments[1:]]
     if len(indices) == 1:
         return array[indices[0]] if indices[0] < len(array) else _NOTHING
     return array[indices[0] : indices[1]]
 
 
-def ordered(given: list[Value]) -> Value:
+def ordered(arguments: list[Value]) -> Value:
     """SORT(array, function, order[, limit])."""
-    array = _array("SORT", given[0])
-    by, order = given[1], given[2] if len(given) > 2 else "ASC"
+    array = _array("SORT", arguments[0])
+    by, order = arguments[1], arguments[2] if len(arguments) > 2 else "ASC"
     if by not in _SORTED_BY or order not in ("ASC", "DESC"):
         raise invalid(
             f"SORT takes {', '.join(_SORTED_BY)} and then ASC or DESC, got {by} and {order}"
@@ -57,25 +57,25 @@ def ordered(given: list[Value]) -> Value:
     compute = REDUCE[str(by)]
     filled = [one for one in array if one.points]
     filled.sort(key=lambda one: compute(list(one.points.values())), reverse=order == "DESC")
-    found = (*filled, *(one for one in array if not one.points))
-    return found[: _whole("SORT", given[3])] if len(given) > 3 else found
+    series = (*filled, *(one for one in array if not one.points))
+    return series[: _whole("SORT", arguments[3])] if len(arguments) > 3 else series
 
 
-def _chosen_of_arrays(condition: TimeSeries, wanted: Value, other: Value) -> Many:
-    if isinstance(wanted, tuple) and isinstance(other, tuple):
+def _chosen_of_arrays(condition: TimeSeries, then: Value, other: Value) -> Many:
+    if isinstance(then, tuple) and isinstance(other, tuple):
         raise invalid("IF takes an array as its second or third argument, not as both")
-    if isinstance(wanted, tuple):
-        found = [chosen(condition, one, other) for one in wanted]
+    if isinstance(then, tuple):
+        members = [chosen(condition, one, other) for one in then]
     else:
-        found = [chosen(condition, wanted, one) for one in _array("IF", other)]
-    return tuple(one for one in found if isinstance(one, TimeSeries))
+        members = [chosen(condition, then, one) for one in _array("IF", other)]
+    return tuple(one for one in members if isinstance(one, TimeSeries))
 
 
 def _at(value: Value, moment: float) -> float | None:
     if isinstance(value, TimeSeries):
         return value.points.get(moment)
     if not isinstance(value, float):
-        raise invalid(f"IF cannot give {kind_of(value)} at one moment")
+        raise invalid(f"IF cannot select {kind_of(value)} at one moment")
     return value
 
 

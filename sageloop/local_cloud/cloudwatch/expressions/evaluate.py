@@ -1,4 +1,4 @@
-"""Queries of GetMetricData and of alarms, computed over a span of time."""
+"""Evaluation of the queries of GetMetricData and of alarms over a span of time."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ BAND = "ANOMALY_DETECTION_BAND"
 
 
 class Bands(Protocol):
-    """Where the expected values of a series come from."""
+    """Source of anomaly detection bands."""
 
     def band(self, computation: Computation, of: Node, width: float) -> Many:
-        """The lower and the upper bound of what a node of an expression gives."""
+        """The lower and the upper bound of the value of an expression's node."""
         ...
 
 
@@ -38,32 +38,32 @@ def _nothing(query: Query, span: Span) -> Mapping[float, float]:
 
 class _NoBands:
     def band(self, computation: Computation, of: Node, width: float) -> Many:
-        """Bounds without datapoints."""
-        found = computation.value(of)
-        if not isinstance(found, TimeSeries):
-            raise invalid(f"{BAND} takes a time series, not {kind_of(found)}")
-        return (found, found)
+        """Return bounds without datapoints."""
+        value = computation.value(of)
+        if not isinstance(value, TimeSeries):
+            raise invalid(f"{BAND} takes a time series, not {kind_of(value)}")
+        return (value, value)
 
 
 @dataclass(slots=True)
 class Computation:
-    """The values of queries over a span; each is computed once, when it is first asked for."""
+    """The values of queries over a span; each is computed once, at its first use."""
 
     queries: Mapping[str, Query]
     span: Span
     retrieve: Retrieve = _nothing
     bands: Bands = field(default_factory=_NoBands)
-    _found: dict[str, Value] = field(default_factory=dict)
+    _values: dict[str, Value] = field(default_factory=dict)
     _open: list[str] = field(default_factory=list)
 
     def over(self, span: Span) -> Computation:
-        """The same queries over another span."""
+        """The computation of equal queries over another span."""
         return Computation(self.queries, span, self.retrieve, self.bands)
 
     def of(self, id: str) -> Value:  # noqa: A002 - CloudWatch's own word
-        """The value of a query. Raises ``ValidationError`` for ids unknown or in a circle."""
-        if id in self._found:
-            return self._found[id]
+        """The value of a query. Raises ``ValidationError`` for an unknown or circular id."""
+        if id in self._values:
+            return self._values[id]
         query = self.queries.get(id)
         if query is None:
             known = ", ".join(sorted(self.queries))
@@ -72,28 +72,28 @@ class Computation:
             raise invalid(f"the expressions {' -> '.join((*self._open, id))} form a circle")
         self._open.append(id)
         try:
-            self._found[id] = self._computed(query)
+            self._values[id] = self._computed(query)
         finally:
             self._open.pop()
-        return self._found[id]
+        return self._values[id]
 
     def lines(self, id: str) -> Many:  # noqa: A002
-        """The time series that a query gives, under its label.
+        """The time series of a query, under its label.
 
-        Raises ``ValidationError`` if it gives a number.
+        Raises ``ValidationError`` if its value is a number.
         """
-        found = self.of(id)
-        if isinstance(found, TimeSeries):
-            return (found,)
-        if isinstance(found, tuple):
-            return found
+        value = self.of(id)
+        if isinstance(value, TimeSeries):
+            return (value,)
+        if isinstance(value, tuple):
+            return value
         raise invalid(
-            f"the expression {id} gives {kind_of(found)}; what is returned must be a time series, "
+            f"the expression {id} is {kind_of(value)}; a returned query must be a time series, "
             f"for instance TIME_SERIES({self.queries[id].expression})"
         )
 
     def value(self, node: Node) -> Value:
-        """The value of a part of an expression."""
+        """The value of a node of an expression."""
         if isinstance(node, syntax.Number | syntax.Text | syntax.Word):
             return node.value
         if isinstance(node, syntax.Reference):
@@ -110,15 +110,15 @@ class Computation:
         if query.node is None:
             points = self.retrieve(query, self.span)
             return TimeSeries(points, query.period, query.id, query.label, retrieved=True)
-        found = self.value(query.node)
-        if isinstance(found, TimeSeries):
-            return found.named(query.id, query.label)
-        return found
+        value = self.value(query.node)
+        if isinstance(value, TimeSeries):
+            return value.named(query.id, query.label)
+        return value
 
     def _called(self, node: syntax.FunctionCall) -> Value:
         if node.name == BAND:
             return self._band(node)
-        # METRICS() means all that is retrieved, whether anything names it or not.
+        # METRICS() contains all retrieved metrics, whether an expression refers to them or not.
         retrieved = self._retrieved() if node.name == "METRICS" else ()
         scope = functions.Scope(self.span, self._period(), retrieved)
         return functions.call(scope, node.name, [self.value(a) for a in node.arguments])
@@ -132,8 +132,8 @@ class Computation:
         return self.bands.band(self, node.arguments[0], width)
 
     def _retrieved(self) -> Many:
-        found = [self.of(q.id) for q in self.queries.values() if q.node is None]
-        return tuple(one for one in found if isinstance(one, TimeSeries))
+        values = [self.of(q.id) for q in self.queries.values() if q.node is None]
+        return tuple(one for one in values if isinstance(one, TimeSeries))
 
     def _period(self) -> int:
         return max((q.period for q in self.queries.values()), default=60)

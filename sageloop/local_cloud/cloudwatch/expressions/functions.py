@@ -1,4 +1,4 @@
-"""The functions of metric math, by name: what each takes, and what it gives."""
+"""The functions of metric math by name, with their numbers of arguments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sageloop.local_cloud.cloudwatch.expressions.values import Many, Span, TimeS
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a function may know beside its arguments."""
+    """The context of a function call beside its arguments."""
 
     span: Span
     period: int
@@ -21,7 +21,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function: its least and most arguments, and the work."""
+    """A function: its minimum and maximum number of arguments, and its implementation."""
 
     least: int
     most: int
@@ -30,47 +30,49 @@ class Function:
 
 REFUSED = {
     "SEARCH": "it cannot be used in alarms, and name the metrics in GetMetricData instead",
-    "INSIGHT_RULE_METRIC": "Contributor Insights is no part of the local cloud",
-    "LAMBDA": "data sources by functions are no part of the local cloud",
-    "SERVICE_QUOTA": "quotas are no part of the local cloud",
-    "DB_PERF_INSIGHTS": "Performance Insights is no part of the local cloud",
+    "INSIGHT_RULE_METRIC": "Contributor Insights is not part of the local cloud",
+    "LAMBDA": "data sources with functions are not part of the local cloud",
+    "SERVICE_QUOTA": "quotas are not part of the local cloud",
+    "DB_PERF_INSIGHTS": "Performance Insights is not part of the local cloud",
 }
 
 
 def call(scope: Scope, name: str, arguments: list[Value]) -> Value:
-    """The value of a function.
+    """The value of a function call.
 
-    Raises ``ValidationError`` for a function that there is not, or not here, and for arguments
-    it does not take.
+    Raises ``ValidationError`` for an unknown or unsupported function, and for invalid
+    arguments.
     """
     if name in REFUSED:
         raise invalid(f"the function {name} is not supported here: {REFUSED[name]}")
     function = FUNCTIONS.get(name)
     if function is None:
-        raise invalid(f"there is no function {name}; there are {', '.join(sorted(FUNCTIONS))}")
+        raise invalid(
+            f"there is no function {name}; supported functions: {', '.join(sorted(FUNCTIONS))}"
+        )
     if not function.least <= len(arguments) <= function.most:
-        wanted = (
+        expected = (
             str(function.least)
             if function.least == function.most
             else f"{function.least} to {function.most}"
         )
-        raise invalid(f"{name} takes {wanted} arguments, got {len(arguments)}")
+        raise invalid(f"{name} takes {expected} arguments, got {len(arguments)}")
     return function.run(scope, arguments)
 
 
 def _one(name: str, change: Callable[[str, Value], Value]) -> Function:
-    return Function(1, 1, lambda _, given: change(name, given[0]))
+    return Function(1, 1, lambda _, arguments: change(name, arguments[0]))
 
 
-def _metrics(scope: Scope, given: list[Value]) -> Value:
-    part = given[0] if given else ""
+def _metrics(scope: Scope, arguments: list[Value]) -> Value:
+    part = arguments[0] if arguments else ""
     if not isinstance(part, str):
         raise invalid("METRICS takes a quoted part of the ids to select")
     return tuple(one for one in scope.retrieved if part in one.id)
 
 
-def _time_series(scope: Scope, given: list[Value]) -> Value:
-    value = given[0]
+def _time_series(scope: Scope, arguments: list[Value]) -> Value:
+    value = arguments[0]
     if not isinstance(value, float):
         raise invalid("TIME_SERIES takes a number")
     return TimeSeries(period=scope.period).with_points(
@@ -82,16 +84,18 @@ FUNCTIONS: dict[str, Function] = {
     **{name: _one(name, reductions.reduced) for name in reductions.REDUCE},
     **{name: _one(name, points.changed) for name in points.CHANGE},
     **{name: _one(name, points.compared) for name in points.COMPARE},
-    **{name: _one(name, points.told_time) for name in points.PART_OF_TIME},
+    **{name: _one(name, points.time_part) for name in points.PART_OF_TIME},
     "METRIC_COUNT": _one("METRIC_COUNT", reductions.metric_count),
     "PERIOD": _one("PERIOD", reductions.period_of),
-    "FILL": Function(2, 2, lambda scope, given: points.filled(scope.span, given[0], given[1])),
-    "IF": Function(2, 3, lambda _, given: choosing.chosen(*given)),
+    "FILL": Function(
+        2, 2, lambda scope, arguments: points.filled(scope.span, arguments[0], arguments[1])
+    ),
+    "IF": Function(2, 3, lambda _, arguments: choosing.chosen(*arguments)),
     "FIRST": _one("FIRST", choosing.first),
     "LAST": _one("LAST", choosing.last),
     "REMOVE_EMPTY": _one("REMOVE_EMPTY", choosing.without_empty),
-    "SLICE": Function(2, 3, lambda _, given: choosing.sliced(given)),
-    "SORT": Function(2, 4, lambda _, given: choosing.ordered(given)),
+    "SLICE": Function(2, 3, lambda _, arguments: choosing.sliced(arguments)),
+    "SORT": Function(2, 4, lambda _, arguments: choosing.ordered(arguments)),
     "METRICS": Function(0, 1, _metrics),
     "TIME_SERIES": Function(1, 1, _time_series),
 }

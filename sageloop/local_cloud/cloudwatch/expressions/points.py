@@ -1,4 +1,4 @@
-"""Functions that change a series point by point, or fill in what is missing."""
+"""Functions that change the datapoints of a series or fill missing ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CHANGE: dict[str, Callable[[float], float | None]] = {
     "LOG10": lambda value: log10(value) if value > 0 else None,
 }
 
-# (seconds since the point before, the value before, the value) -> what stands there instead.
+# (seconds since the previous datapoint, its value, the value) -> the new value.
 COMPARE: dict[str, Callable[[float, float, float], float]] = {
     "DIFF": lambda _, before, value: value - before,
     "DIFF_TIME": lambda seconds, _, __: seconds,
@@ -45,21 +45,21 @@ PART_OF_TIME: dict[str, Callable[[datetime], float]] = {
 
 
 def changed(name: str, value: Value) -> Value:
-    """ABS and its like, of a number, a series or each series of an array."""
+    """ABS, CEIL, FLOOR, LOG and LOG10 of a number, a series or each series of an array."""
     change = CHANGE[name]
     if isinstance(value, float):
-        found = change(value)
-        return float("nan") if found is None else found
+        result = change(value)
+        return float("nan") if result is None else result
     return _each(name, value, lambda one: one.each(change))
 
 
 def compared(name: str, value: Value) -> Value:
-    """DIFF, DIFF_TIME, RATE and RUNNING_SUM: each point with those before it."""
+    """DIFF, DIFF_TIME, RATE and RUNNING_SUM: each datapoint with those before it."""
     return _each(name, value, _running if name == "RUNNING_SUM" else lambda one: _diff(name, one))
 
 
-def told_time(name: str, value: Value) -> Value:
-    """The minute, hour, ... of each datapoint, in UTC."""
+def time_part(name: str, value: Value) -> Value:
+    """MINUTE, HOUR, DAY, DATE, MONTH, YEAR and EPOCH of each datapoint, in UTC."""
     part = PART_OF_TIME[name]
     return _each(
         name, value,
@@ -68,7 +68,7 @@ def told_time(name: str, value: Value) -> Value:
 
 
 def filled(span: Span, value: Value, filler: Value) -> Value:
-    """A series whose missing points are filled by a number, another series, or a method."""
+    """FILL: missing datapoints filled by a number, another series, or a method."""
     if isinstance(filler, str) and filler not in _FILL:
         raise invalid(f"FILL takes a number, a time series, REPEAT or LINEAR, got {filler}")
     if isinstance(filler, tuple):

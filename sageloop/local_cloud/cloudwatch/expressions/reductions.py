@@ -1,4 +1,4 @@
-"""Functions that make less of more: one series into a number, an array into one series."""
+"""Aggregation functions: of one series to a number, of an array to one series."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ REDUCE: dict[str, Callable[[Sequence[float]], float]] = {
 
 
 def reduced(name: str, value: Value) -> Value:
-    """A number for a series over its time; for an array, a series over its members.
+    """Aggregate a series over time to a number, or an array over its members to a series.
 
-    A member without a datapoint at a moment does not count there.
+    A member without a datapoint at a time does not count at that time.
     """
     compute = REDUCE[name]
     if isinstance(value, TimeSeries):
@@ -46,14 +46,14 @@ def reduced(name: str, value: Value) -> Value:
 
 
 def metric_count(name: str, value: Value) -> Value:
-    """How many series an array has."""
+    """METRIC_COUNT: the number of series of an array."""
     if not isinstance(value, tuple):
         raise invalid(f"{name} takes an array of time series, not {kind_of(value)}")
     return float(len(value))
 
 
 def period_of(name: str, value: Value) -> Value:
-    """A series' period in seconds."""
+    """PERIOD: the period of a series in seconds."""
     if not isinstance(value, TimeSeries):
         raise invalid(f"{name} takes a time series, not {kind_of(value)}")
     return float(value.period)

@@ -1,4 +1,4 @@
-"""The grammar of metric math, read by recursive descent into a small tree.
+"""Recursive descent parser of metric math.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
 """
@@ -29,21 +29,21 @@ _LEVELS: tuple[tuple[str, ...], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number written out."""
+    """A numeric literal."""
 
     value: float
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A quoted text."""
+    """A quoted string."""
 
     value: str
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A bare word in capitals, such as ``REPEAT``: an option of a function."""
+    """An unquoted keyword, such as ``REPEAT``: an option of a function."""
 
     value: str
 
@@ -79,7 +79,7 @@ class Negation:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """Two operands and what stands between them."""
+    """Two operands and their operator."""
 
     sign: str
     left: Node
@@ -90,9 +90,9 @@ Node = Number | Text | Word | Reference | Array | FunctionCall | Negation | Oper
 
 
 def parse(text: str) -> Node:
-    """The tree of an expression.
+    """Parse an expression.
 
-    Raises ``ValidationError`` that shows the expression and the place it cannot be read at.
+    Raises ``ValidationError`` with the expression and the position of a syntax error.
     """
     if len(text) > MAX_LENGTH:
         raise invalid(f"an expression has at most {MAX_LENGTH} characters, got {len(text)}")
@@ -100,7 +100,7 @@ def parse(text: str) -> Node:
 
 
 def references(node: Node) -> frozenset[str]:
-    """Ids that an expression names."""
+    """The ids in an expression."""
     if isinstance(node, Reference):
         return frozenset((node.id,))
     parts = _parts(node)
@@ -108,14 +108,14 @@ def references(node: Node) -> frozenset[str]:
 
 
 def calls(node: Node, name: str) -> bool:
-    """Whether an expression calls a function anywhere."""
+    """Whether an expression calls a function."""
     if isinstance(node, FunctionCall) and node.name == name:
         return True
     return any(calls(part, name) for part in _parts(node))
 
 
 def invalid(what: str) -> AwsError:
-    """The error of an expression that cannot be taken."""
+    """The error for an invalid expression."""
     return AwsError("ValidationError", f"Metric math: {what}")
 
 
@@ -186,14 +186,14 @@ class _Parser:
         return Reference(name) if name[0].islower() else Word(name)
 
     def _list(self, end: str) -> tuple[Node, ...]:
-        found: list[Node] = []
+        nodes: list[Node] = []
         if self._peek()[:2] != ("sign", end):
-            found.append(self._binary(0))
+            nodes.append(self._binary(0))
             while self._peek()[:2] == ("sign", ","):
                 self._take()
-                found.append(self._binary(0))
+                nodes.append(self._binary(0))
         self._expect(end)
-        return tuple(found)
+        return tuple(nodes)
 
     def _expect(self, sign: str) -> None:
         if self._peek()[:2] != ("sign", sign):
@@ -207,11 +207,11 @@ class _Parser:
         self._at += 1
         return self._tokens[self._at - 1][1]
 
-    def _unexpected(self, wanted: str) -> AwsError:
+    def _unexpected(self, expected: str) -> AwsError:
         kind, text, place = self._peek()
-        found = "the end" if kind == "end" else f"'{text}'"
+        token = "the end" if kind == "end" else f"'{text}'"
         return invalid(
-            f"'{self._text}' cannot be read: {found} at character {place + 1} where {wanted} "
+            f"'{self._text}' cannot be read: {token} at character {place + 1} where {expected} "
             "is expected"
         )
 
@@ -223,7 +223,7 @@ _ATOMS: dict[str, Callable[[str], Node]] = {
 
 
 def _tokens(text: str) -> list[tuple[str, str, int]]:
-    found: list[tuple[str, str, int]] = []
+    tokens: list[tuple[str, str, int]] = []
     at = 0
     end = len(text.rstrip())
     while at < end:
@@ -231,12 +231,12 @@ def _tokens(text: str) -> list[tuple[str, str, int]]:
         if match is None or match.lastgroup is None:
             place = at + len(text[at:]) - len(text[at:].lstrip())
             raise invalid(
-                f"'{text}' cannot be read: '{text[place]}' at character {place + 1} is no part "
+                f"'{text}' cannot be read: '{text[place]}' at character {place + 1} is not part "
                 "of metric math"
             )
         kind, token = match.lastgroup, match[match.lastgroup]
         if kind == "name" and token in _WORDS:
             kind, token = "sign", _WORDS[token]
-        found.append((kind, token, match.start(match.lastgroup)))
+        tokens.append((kind, token, match.start(match.lastgroup)))
         at = match.end()
-    return [*found, ("end", "", end)]
+    return [*tokens, ("end", "", end)]

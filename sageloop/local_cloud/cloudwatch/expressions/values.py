@@ -1,4 +1,4 @@
-"""What metric math computes with: numbers, time series, arrays of them, and words."""
+"""The values of metric math: numbers, time series, arrays of time series, and strings."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from math import isfinite
 
 @dataclass(frozen=True, slots=True)
 class TimeSeries:
-    """Values by the moment (epoch seconds) their period begins at, in order of time."""
+    """Values by the start of their period (epoch seconds), in order of time."""
 
     points: Mapping[float, float] = field(default_factory=dict)
     period: int = 60
     id: str = ""
     label: str = ""
-    # CloudWatch's METRICS() selects what was retrieved, not what was computed.
+    # CloudWatch's METRICS() selects retrieved metrics, not computed ones.
     retrieved: bool = False
 
     def with_points(self, points: Mapping[float, float | None]) -> TimeSeries:
-        """The series with other values; what is no finite number is no datapoint."""
+        """The series with other values; a value that is not finite is no datapoint."""
         kept = {t: v for t, v in sorted(points.items()) if v is not None and isfinite(v)}
         return replace(self, points=kept, retrieved=False)
 
     def each(self, change: Callable[[float], float | None]) -> TimeSeries:
-        """The series with every value changed."""
+        """The series with a function applied to every value."""
         return self.with_points({t: change(v) for t, v in self.points.items()})
 
     def named(self, id: str, label: str) -> TimeSeries:  # noqa: A002 - CloudWatch's own word
-        """The series under another id and label."""
+        """The series with another id and label."""
         return replace(self, id=id, label=label)
 
 
@@ -38,9 +38,9 @@ Value = float | TimeSeries | Many | str
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The time looked at: from ``start`` up to but not including ``end``, epoch seconds.
+    """A range of time from ``start`` (inclusive) to ``end`` (exclusive), in epoch seconds.
 
-    Periods begin at multiples of their length counted from ``anchor``.
+    Periods start at multiples of their length, counted from ``anchor``.
     """
 
     start: float
@@ -48,14 +48,14 @@ class Span:
     anchor: float = 0.0
 
     def starts(self, period: int) -> list[float]:
-        """The moments at which periods begin, the one that ``start`` lies in first."""
+        """The start times of periods, from the one that contains ``start`` on."""
         first = self.start - (self.start - self.anchor) % period
         count = max(0, -int(-(self.end - first) // period))
         return [first + index * period for index in range(count)]
 
 
 def kind_of(value: Value) -> str:
-    """A value's type as an error names it."""
+    """The type of a value for error messages."""
     if isinstance(value, float):
         return "a number"
     if isinstance(value, TimeSeries):

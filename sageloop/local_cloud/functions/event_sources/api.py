@@ -22,7 +22,7 @@ from sageloop.local_cloud.functions.event_sources.mapping import (
     settings_of,
 )
 from sageloop.local_cloud.functions.event_sources.poller import Poller
-from sageloop.local_cloud.functions.names import FunctionRef, parse_reference
+from sageloop.local_cloud.functions.names import FunctionRef, parse_reference, queue_url
 from sageloop.local_cloud.functions.paging import page
 from sageloop.local_cloud.functions.runner import Outcome
 
@@ -152,11 +152,11 @@ class EventSourceApi:
                 )
 
     def _check_queue(self, queue_arn: str, role: str, timeout: int) -> None:
-        region, _, name = queue_arn.split(":")[3:6]
-        sqs = self._cloud.client("sqs", principal=role, region=region)
+        sqs = self._cloud.client("sqs", principal=role, region=queue_arn.split(":")[3])
         try:
-            url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
-            response = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])
+            response = sqs.get_queue_attributes(
+                QueueUrl=queue_url(queue_arn), AttributeNames=["VisibilityTimeout"]
+            )
         except ClientError as error:
             raise invalid(f"The queue {queue_arn} cannot be read as {role}: {error}") from error
         visibility = int(response["Attributes"]["VisibilityTimeout"])

@@ -30,6 +30,7 @@ from sageloop.local_cloud.functions.event_sources.records import (
     passes,
     size_of,
 )
+from sageloop.local_cloud.functions.names import queue_url
 from sageloop.local_cloud.functions.runner import Outcome
 
 if TYPE_CHECKING:
@@ -279,5 +280,4 @@ class Poller:
         return self._cloud.client("sqs", principal=self._role_of(self.mapping), region=region)
 
     def _url(self) -> str:
-        _, _, _, region, account, name = self.mapping.queue_arn.split(":")
-        return f"https://sqs.{region}.amazonaws.com/{account}/{name}"
+        return queue_url(self.mapping.queue_arn)

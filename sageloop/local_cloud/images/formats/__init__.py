@@ -1,6 +1,6 @@
-"""The data formats of SageMaker's built-in algorithms, read and written.
+"""Readers and writers for the data formats of SageMaker's built-in algorithms.
 
-``media`` names them, ``text`` is CSV and libsvm, ``recordio`` the framing and ``record`` the
-protobuf message of RecordIO-protobuf, ``rows`` what a request to a model carries and ``tables``
-a channel of a training job.
+``media`` has the content types, ``text`` CSV and libsvm, ``recordio`` the RecordIO framing,
+``record`` the protobuf message of RecordIO-protobuf, ``rows`` the bodies of inference requests and
+``tables`` the channels of training jobs.
 """

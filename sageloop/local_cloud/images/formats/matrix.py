@@ -1,4 +1,4 @@
-"""Matrices to and from RecordIO-protobuf."""
+"""Conversion of matrices to and from RecordIO-protobuf."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _VALUES = "values"
 def read_recordio(
     data: bytes, *, columns: int = 0, absent: float = 0.0
 ) -> tuple[Matrix, Matrix | None]:
-    """Features and labels of RecordIO-protobuf; labels are ``None`` if no record has one.
+    """Features and labels of RecordIO-protobuf data; labels are ``None`` if no record has one.
 
-    What a sparse record does not name becomes ``absent``; ``columns`` is the least width.
+    Keys that a sparse record lacks have the value ``absent``; ``columns`` is the minimum width.
     Raises :class:`DataError` if records differ in width, lack features, or some lack a label.
     """
     records = [record.decode(payload) for payload in recordio.read(data)]
@@ -38,7 +38,7 @@ def read_recordio(
 def write_recordio(
     rows: npt.NDArray[Any], labels: npt.NDArray[Any] | None = None, *, sparse: bool = False
 ) -> bytes:
-    """RecordIO-protobuf of a matrix, as the SageMaker SDK's ``write_numpy_to_dense_tensor``."""
+    """Encode a matrix like the SageMaker SDK's ``write_numpy_to_dense_tensor``."""
     numbers = rows if rows.dtype == np.float64 else rows.astype(np.float32)
     return recordio.write(
         record.encode(
@@ -52,7 +52,7 @@ def write_recordio(
 
 
 def write_answers(answers: Iterable[Mapping[str, float | Sequence[float]]]) -> bytes:
-    """RecordIO-protobuf of predictions: every member becomes a label tensor of float32."""
+    """Encode predictions as RecordIO-protobuf: every member is a label tensor of float32."""
     return recordio.write(
         record.encode(
             record.Record(
@@ -66,9 +66,9 @@ def write_answers(answers: Iterable[Mapping[str, float | Sequence[float]]]) -> b
     )
 
 
-def _one(tensors: Mapping[str, record.Tensor], told: str, number: int) -> record.Tensor:
+def _one(tensors: Mapping[str, record.Tensor], member: str, number: int) -> record.Tensor:
     if _VALUES not in tensors:
-        raise DataError(f"record {number} has no {told}[{_VALUES!r}] (it has: {sorted(tensors)})")
+        raise DataError(f"record {number} has no {member}[{_VALUES!r}] (it has: {sorted(tensors)})")
     return tensors[_VALUES]
 
 
@@ -99,11 +99,11 @@ def _fill(row: Matrix, tensor: record.Tensor, absent: float, number: int) -> Non
 def _labels(records: Sequence[record.Record]) -> Matrix | None:
     if not any(r.label for r in records):
         return None
-    found = [_one(r.label, "label", n).values for n, r in enumerate(records, 1)]
-    wrong = next((n for n, values in enumerate(found, 1) if values.size != 1), None)
+    labels = [_one(r.label, "label", n).values for n, r in enumerate(records, 1)]
+    wrong = next((n for n, values in enumerate(labels, 1) if values.size != 1), None)
     if wrong is not None:
-        raise DataError(f"record {wrong} has {found[wrong - 1].size} labels, expected one")
-    return np.array([values[0] for values in found], np.float32)
+        raise DataError(f"record {wrong} has {labels[wrong - 1].size} labels, expected one")
+    return np.array([values[0] for values in labels], np.float32)
 
 
 def _sparse(row: npt.NDArray[Any]) -> record.Tensor:

@@ -1,4 +1,4 @@
-"""Content types: their names, their parameters, and what to say of one that is not known."""
+"""Content types and their parameters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ JSON_LINES = "application/jsonlines"
 
 
 class DataError(Exception):
-    """The data or its format is not what the algorithm takes."""
+    """The data, or its content type, is not valid for the algorithm."""
 
 
 def media_type(content_type: str) -> str:
@@ -31,20 +31,20 @@ def parameter(content_type: str, name: str) -> str | None:
 
 
 def label_size(content_type: str) -> int:
-    """How many columns of a CSV line, or of a Parquet row, are labels: 1 unless told.
+    """The number of label columns of a CSV line or a Parquet row: 0 or 1, by default 1.
 
     Raises :class:`DataError` if ``label_size`` is neither 0 nor 1.
 
     https://docs.aws.amazon.com/sagemaker/latest/dg/cdf-training.html
     """
-    given = parameter(content_type, "label_size")
-    if given not in (None, "0", "1"):
-        raise DataError(f"label_size must be 0 or 1, got {given} in content type {content_type!r}")
-    return 0 if given == "0" else 1
+    value = parameter(content_type, "label_size")
+    if value not in (None, "0", "1"):
+        raise DataError(f"label_size must be 0 or 1, got {value} in content type {content_type!r}")
+    return 0 if value == "0" else 1
 
 
 def accepted(content_type: str, known: Sequence[str]) -> str:
-    """The media type, if it is one of those known. Raises :class:`DataError` if not."""
+    """The media type, if it is in ``known``. Raises :class:`DataError` otherwise."""
     media = media_type(content_type)
     if media not in known:
         raise DataError(f"{content_type} is not an accepted ContentType: {', '.join(known)}")

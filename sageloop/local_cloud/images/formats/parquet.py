@@ -1,4 +1,4 @@
-"""Parquet, where pyarrow is installed: this project does not depend on it."""
+"""Parquet reader; pyarrow is optional and not a dependency of the project."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from sageloop.local_cloud.images.formats.media import DataError
 
 
 def read_parquet(data: bytes) -> Matrix:
-    """A Parquet file's columns in their order. Raises :class:`DataError` if it cannot be read."""
+    """The columns of a Parquet file, in order. Raises :class:`DataError` if it cannot be read."""
     try:
         parquet: Any = importlib.import_module("pyarrow.parquet")
     except ImportError:
         raise DataError(
-            "content type application/x-parquet needs pyarrow, which is not installed here: "
+            "content type application/x-parquet needs pyarrow, which is not installed: "
             "pip install pyarrow, or use text/csv or application/x-recordio-protobuf"
         ) from None
     try:

@@ -1,7 +1,7 @@
-"""SageMaker's ``Record`` message: features and labels as tensors, dense or sparse.
+"""SageMaker's ``Record`` protobuf message: features and labels as dense or sparse tensors.
 
-The schema has six messages and does not change; the wire form is read and written here so that
-no protobuf runtime is needed. Fields that are not known are skipped, as protobuf demands.
+The schema has six messages and is stable. This module reads and writes the wire format itself,
+which avoids a protobuf runtime. Unknown fields are skipped, as protobuf requires.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/cdf-training.html
 """
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from sageloop.local_cloud.images.formats.media import DataError
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-# Value's fields, and how each packs its numbers.
+# The fields of Value, and the packing of their numbers.
 _TENSORS = {2: "<f4", 3: "<f8", 7: "varint"}
 _BLOB_FIELD = 9
 _FEATURES, _LABEL, _UID, _METADATA = 1, 2, 3, 4
@@ -28,7 +28,7 @@ _VALUES, _KEYS, _SHAPE = 1, 2, 3
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """Numbers; with ``keys``, those at these places of a tensor of this ``shape``."""
+    """Numbers of a tensor; with ``keys``, the values at these positions of a ``shape``."""
 
     values: npt.NDArray[Any]
     keys: npt.NDArray[np.uint64] | None = None
@@ -37,7 +37,7 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One example or one answer."""
+    """One training example or one prediction."""
 
     features: Mapping[str, Tensor] = field(default_factory=dict)
     label: Mapping[str, Tensor] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class Record:
 
 
 def decode(data: bytes) -> Record:
-    """A record from its wire form. Raises :class:`DataError` if it is not one."""
+    """Decode a record from its wire format. Raises :class:`DataError` if it is invalid."""
     features: dict[str, Tensor] = {}
     label: dict[str, Tensor] = {}
     texts: dict[int, str] = {}
@@ -64,7 +64,7 @@ def decode(data: bytes) -> Record:
 
 
 def encode(record: Record) -> bytes:
-    """The wire form of a record; float32, float64 and int32 tensors keep their type."""
+    """Encode a record in its wire format; float32, float64 and int32 tensors keep their type."""
     parts = [
         _delimited(number, _delimited(1, name.encode()) + _delimited(2, _value(tensor)))
         for number, entries in ((_FEATURES, record.features), (_LABEL, record.label))
@@ -87,13 +87,13 @@ def _entry(content: Any) -> tuple[str, Tensor | None]:
 
 
 def _tensor(name: str, content: Any) -> Tensor | None:
-    found = None
+    tensor = None
     for number, _, part in _fields(content):
         if number == _BLOB_FIELD:
-            raise DataError(f"{name!r} holds bytes; only tensors of numbers are taken")
+            raise DataError(f"{name!r} holds bytes; only tensors of numbers are supported")
         if number in _TENSORS:
-            found = _numbers(part, _TENSORS[number])
-    return found
+            tensor = _numbers(part, _TENSORS[number])
+    return tensor
 
 
 def _numbers(content: Any, packing: str) -> Tensor:
@@ -111,7 +111,7 @@ def _numbers(content: Any, packing: str) -> Tensor:
             shape += _integers(part, wire)
     kind = np.int32 if packing == "varint" else np.dtype(packing)
     joined = np.concatenate(values) if values else np.empty(0, kind)
-    # An empty packed field is not written: a shape without keys is a row of nothing but zeros.
+    # An empty packed field is not written: a shape without keys is a row of zeros.
     keyed = np.array(keys, np.uint64) if sparse or (shape and not joined.size) else None
     return Tensor(joined, keyed, tuple(shape) if shape else None)
 

@@ -1,4 +1,4 @@
-"""The RecordIO framing: a magic number, a length, the payload, padding to four bytes.
+"""The RecordIO framing: magic number, length, payload and padding to four bytes.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/cdf-training.html
 """
@@ -13,14 +13,14 @@ from sageloop.local_cloud.images.formats.media import DataError
 _MAGIC = 0xCED7230A
 _MAGIC_BYTES = struct.pack("<I", _MAGIC)
 _HEAD = struct.Struct("<II")
-# Three bits beside the length say whether a payload was cut where it held the magic number.
+# The three bits above the length mark the parts of a payload that contains the magic number.
 _LENGTH_BITS = 29
 _LONGEST = (1 << _LENGTH_BITS) - 1
 _WHOLE, _FIRST, _MIDDLE, _LAST = range(4)
 
 
 def write(payloads: Iterable[bytes]) -> bytes:
-    """The frames of payloads, one after another. A payload has at most 2**29 - 1 bytes."""
+    """Frame payloads, of at most 2**29 - 1 bytes each, and concatenate the frames."""
     parts: list[bytes] = []
     for payload in payloads:
         if len(payload) > _LONGEST:
@@ -30,7 +30,7 @@ def write(payloads: Iterable[bytes]) -> bytes:
 
 
 def read(data: bytes) -> Iterator[bytes]:
-    """The payloads of frames. Raises :class:`DataError` where the framing is broken."""
+    """The payloads of frames. Raises :class:`DataError` if the framing is invalid."""
     view, cut = memoryview(data), list[bytes]()
     position = 0
     while position < len(view):

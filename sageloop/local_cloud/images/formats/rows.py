@@ -1,4 +1,4 @@
-"""What a request to a built-in algorithm's model carries, and what it is answered.
+"""Decoding of inference requests and encoding of predictions for the built-in algorithms.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/cdf-inference.html
 """
@@ -20,7 +20,7 @@ Answer = Mapping[str, Any]
 
 
 def decoded(body: bytes, content_type: str) -> matrix.Matrix:
-    """Rows of features from a request's body. Raises :class:`DataError` if there are none."""
+    """Decode rows of features from a request body. Raises :class:`DataError` if it has none."""
     kind = media.accepted(content_type, REQUESTS)
     if kind == media.RECORDIO:
         return matrix.read_recordio(body)[0]
@@ -37,7 +37,7 @@ def decoded(body: bytes, content_type: str) -> matrix.Matrix:
 
 
 def encoded(answers: Sequence[Answer], kind: str) -> bytes:
-    """Answers as JSON, JSON Lines, RecordIO-protobuf or CSV (the members of each, in order)."""
+    """Encode predictions as JSON, JSON Lines, RecordIO-protobuf or CSV (members in order)."""
     if kind == media.RECORDIO:
         return matrix.write_answers(answers)
     if kind == media.JSON:
@@ -48,15 +48,15 @@ def encoded(answers: Sequence[Answer], kind: str) -> bytes:
 
 
 def _instances(content: str, *, lines: bool) -> matrix.Matrix:
-    found: Any
+    instances: Any
     if lines:
-        found = [json.loads(line) for line in content.splitlines() if line.strip()]
+        instances = [json.loads(line) for line in content.splitlines() if line.strip()]
     else:
         whole = json.loads(content)
-        found = whole.get("instances") if isinstance(whole, dict) else None
-    if not isinstance(found, list) or not found:
+        instances = whole.get("instances") if isinstance(whole, dict) else None
+    if not isinstance(instances, list) or not instances:
         raise DataError('JSON needs {"instances": [{"features": [...]}, ...]} with an instance')
-    rows = [_features(instance, number) for number, instance in enumerate(found, 1)]
+    rows = [_features(instance, number) for number, instance in enumerate(instances, 1)]
     if len({len(row) for row in rows}) > 1:
         raise DataError(f"instances differ in length: {sorted({len(row) for row in rows})}")
     return np.stack(rows)

@@ -1,4 +1,4 @@
-"""A channel of a training job as a table of numbers."""
+"""Channels of a training job as tables of numbers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PIPE = "Pipe"
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Features, and where there are any a label and a weight for each row."""
+    """Features, with an optional label and weight for each row."""
 
     features: Matrix
     labels: Matrix | None = None
@@ -32,20 +32,20 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How an algorithm reads: the media types it takes, the first if a channel names none."""
+    """The media types that an algorithm reads; the first is used for a channel without one."""
 
     known: Sequence[str]
     absent: float = 0.0
     weighted: bool = False
     labelled: bool | None = None
-    """Whether there is a label; ``None`` leaves it to ``label_size`` of the content type."""
+    """Whether rows have a label; ``None``: as ``label_size`` of the content type declares."""
 
 
 def load(name: str, channel: Mapping[str, str], directory: Path, reading: Reading) -> Table:
-    """A channel's table; ``directory`` holds the channels of ``inputdataconfig.json``.
+    """Load a channel's table; ``directory`` holds the channels of ``inputdataconfig.json``.
 
-    In Pipe mode the first epoch's FIFO is read to its end. Raises :class:`DataError` that names
-    the channel if there is nothing in it or it cannot be read.
+    In Pipe mode the FIFO of the first epoch is read to its end. Raises :class:`DataError` with
+    the channel's name if the channel is empty or cannot be read.
     """
     try:
         contents = _contents(name, channel, directory)
@@ -67,12 +67,12 @@ def load(name: str, channel: Mapping[str, str], directory: Path, reading: Readin
 
 
 def has_data(name: str, channel: Mapping[str, str], directory: Path) -> bool:
-    """Whether a channel has a file; in Pipe mode it always may."""
+    """Whether a channel has a file; always true in Pipe mode."""
     return _piped(channel) or bool(files_under(directory / name))
 
 
 def files_under(directory: Path) -> list[Path]:
-    """Data files of a channel, in subfolders too; hidden ones and markers are left out."""
+    """The data files of a channel, with subfolders, without hidden files and markers."""
     return sorted(
         path
         for path in directory.rglob("*")

@@ -1,4 +1,4 @@
-"""Rows of numbers from text, fast: CSV and libsvm."""
+"""Parsers of CSV and libsvm text."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from sageloop.local_cloud.images.formats.media import DataError
 
 
 def parse_csv(text: str) -> Matrix:
-    """A matrix of CSV lines without a header; an empty field is a missing value.
+    """Parse CSV lines without a header into a matrix; an empty field is a missing value.
 
-    Raises :class:`DataError` if a line has another number of fields or is not numeric.
+    Raises :class:`DataError` if the lines differ in their number of fields or are not numeric.
     """
     lines = text.replace("\r", "").strip("\n").split("\n")
     columns = lines[0].count(",") + 1
@@ -22,13 +22,15 @@ def parse_csv(text: str) -> Matrix:
         return _numbers(lines[0].split(","), "1")[None, :]
     ragged = next((n for n, line in enumerate(lines, 1) if line.count(",") + 1 != columns), None)
     if ragged is not None:
-        found = lines[ragged - 1].count(",") + 1
-        raise DataError(f"line {ragged} of the CSV data has {found} fields, line 1 has {columns}")
+        fields_of_line = lines[ragged - 1].count(",") + 1
+        raise DataError(
+            f"line {ragged} of the CSV data has {fields_of_line} fields, line 1 has {columns}"
+        )
     joined = ",".join(lines)
     if ",," in joined or joined.startswith(",") or joined.endswith(","):
         joined = ",".join(field.strip() or "nan" for field in joined.split(","))
     with warnings.catch_warnings():
-        # numpy warns, and stops reading, where the text is not a number; the size tells.
+        # numpy warns, and stops reading, at text that is not a number; the size shows it.
         warnings.simplefilter("ignore", DeprecationWarning)
         flat = _from_string(joined)
     if flat is None or flat.size != columns * len(lines):
@@ -38,9 +40,9 @@ def parse_csv(text: str) -> Matrix:
 
 
 def parse_libsvm(text: str, *, labelled: bool, columns: int = 0) -> tuple[Matrix, Matrix]:
-    """Labels and features of libsvm lines; absent features are missing values.
+    """Parse labels and features of libsvm lines; absent features are missing values.
 
-    ``columns`` is the least number of features. Unlabelled lines get zero labels.
+    ``columns`` is the minimum number of features. Unlabelled lines have zero labels.
     """
     lines = [line.split() for line in text.strip().split("\n") if line.strip()]
     try:
@@ -53,8 +55,8 @@ def parse_libsvm(text: str, *, labelled: bool, columns: int = 0) -> tuple[Matrix
         raise DataError(f"Loading libsvm data failed, is it in libsvm format? {error}") from None
     width = max([columns, *(index + 1 for row in pairs for index, _ in row)])
     features = np.full((len(pairs), width), np.nan, dtype=np.float32)
-    for row, found in enumerate(pairs):
-        for index, value in found:
+    for row, row_pairs in enumerate(pairs):
+        for index, value in row_pairs:
             features[row, index] = value
     return np.asarray(labels, dtype=np.float32), features
 

@@ -1,8 +1,8 @@
-"""The built-in K-means algorithm, stood in for by scikit-learn: one program trains, one serves.
+"""The built-in K-means algorithm, implemented with scikit-learn: training and serving programs.
 
-The model archive holds one file, ``model_algo-1`` as AWS's, in a format of its own: an
+The model archive holds one file, ``model_algo-1`` as AWS's does, in a local format: an
 uncompressed ``.npz`` of ``format`` (``sageloop.kmeans/1``) and ``centers`` (k x feature_dim,
-float32). Models of AWS's own K-means cannot be served here, nor the other way round.
+float32). Models of AWS's K-means cannot be served locally, and AWS cannot serve local models.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/k-means.html
 """

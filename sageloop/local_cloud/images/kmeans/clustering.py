@@ -1,4 +1,4 @@
-"""Web-scale k-means: extra centers follow mini-batches, then Lloyd reduces them to k.
+"""Web-scale k-means: extra centers fitted on mini-batches are reduced to k by Lloyd's algorithm.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/algo-kmeans-tech-notes.html
 """
@@ -17,11 +17,11 @@ from sageloop.local_cloud.images.formats.matrix import Matrix
 from sageloop.local_cloud.images.kmeans.hyperparameters import Settings
 
 _SEED = 0
-Told = Callable[[str], None]
+Log = Callable[[str], None]
 
 
-def fit(rows: Matrix, settings: Settings, on_epoch: Callable[[int], None], tell: Told) -> Matrix:
-    """Centers, k of them, of the rows; ``rows`` has at least k. The seed is 0."""
+def fit(rows: Matrix, settings: Settings, on_epoch: Callable[[int], None], log: Log) -> Matrix:
+    """Fit k centers to the rows; ``rows`` has at least k. The seed is 0."""
     random = np.random.default_rng(_SEED)
     many = min(len(rows), settings.k * settings.extra_center_factor)
     centers = _initial(rows, many, settings.init_method).astype(np.float64)
@@ -33,11 +33,11 @@ def fit(rows: Matrix, settings: Settings, on_epoch: Callable[[int], None], tell:
             weights *= _decay(len(batch), settings.half_life_time_size)
             _follow(centers, weights, batch)
         on_epoch(epoch)
-    return _reduced(centers, weights, settings, tell)
+    return _reduced(centers, weights, settings, log)
 
 
 def distances(rows: Matrix, centers: Matrix) -> tuple[npt.NDArray[np.intp], npt.NDArray[Any]]:
-    """The nearest center of each row, and the Euclidean distance to it."""
+    """The index of the nearest center of each row, and the Euclidean distance to it."""
     nearest, distance = pairwise_distances_argmin_min(
         rows.astype(np.float64), centers.astype(np.float64)
     )
@@ -55,19 +55,21 @@ def _decay(points: int, half_life: int) -> float:
 
 
 def _follow(centers: npt.NDArray[Any], weights: npt.NDArray[Any], batch: Matrix) -> None:
-    """Move each center to the mean of all it has been nearest to."""
+    """Move each center to the mean of all rows to which it was nearest."""
     nearest, _ = pairwise_distances_argmin_min(batch.astype(np.float64), centers)
     counts = np.bincount(nearest, minlength=len(centers))
     sums = np.zeros_like(centers)
     np.add.at(sums, nearest, batch)
-    seen = counts > 0
-    total = weights[seen] + counts[seen]
-    centers[seen] = (centers[seen] * weights[seen, None] + sums[seen]) / total[:, None]
-    weights[seen] = total
+    assigned = counts > 0
+    total = weights[assigned] + counts[assigned]
+    centers[assigned] = (centers[assigned] * weights[assigned, None] + sums[assigned]) / total[
+        :, None
+    ]
+    weights[assigned] = total
 
 
 def _reduced(
-    centers: npt.NDArray[Any], weights: npt.NDArray[Any], settings: Settings, tell: Told
+    centers: npt.NDArray[Any], weights: npt.NDArray[Any], settings: Settings, log: Log
 ) -> Matrix:
     best: Any = None
     used = weights > 0
@@ -82,11 +84,11 @@ def _reduced(
             tol=settings.local_lloyd_tol,
             random_state=_SEED + trial,
         ).fit(centers[used], sample_weight=np.maximum(weights[used], 1e-12))
-        tell(
+        log(
             f"local kmeans attempt #{trial}. Current mean square distance "
             f"{lloyd.inertia_ / max(weights.sum(), 1e-12):.6f}"
         )
         if best is None or lloyd.inertia_ < best.inertia_:
             best = lloyd
-    found: Matrix = best.cluster_centers_.astype(np.float32)
-    return found
+    reduced: Matrix = best.cluster_centers_.astype(np.float32)
+    return reduced

@@ -39,14 +39,14 @@ NAMES = frozenset(_TABLE)
 _WITHOUT_EFFECT = (
     "force_dense", "_log_level", "_kvstore", "_num_gpus", "_num_kv_servers", "_enable_profiler",
 )  # fmt: skip
-# AWS's "auto" is not published; its logs show ten attempts of the local Lloyd procedure.
+# AWS does not publish what "auto" means; its logs show ten attempts of local Lloyd.
 _AUTO_TRIALS = 10
 _AUTO_FACTOR = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """K-means' hyperparameters as values, with AWS's defaults."""
+    """K-means hyperparameters as typed values, with AWS's defaults."""
 
     k: int
     feature_dim: int
@@ -63,9 +63,9 @@ class Settings:
 
 
 def settings(raw: Mapping[str, str]) -> tuple[Settings, list[str]]:
-    """Settings, and the hyperparameters given that have no effect here.
+    """Settings, and the names of hyperparameters that have no effect locally.
 
-    Raises :class:`rules.HyperparameterError` that names the first wrong.
+    Raises :class:`rules.HyperparameterError` for the first invalid hyperparameter.
     """
     values = rules.typed(_TABLE, raw, ("feature_dim", "k"))
     idle = [name for name in values if name in _WITHOUT_EFFECT]

@@ -1,4 +1,4 @@
-"""Serves: ``python -m ...kmeans.serve`` under the inference container contract.
+"""K-means serving program: ``python -m ...kmeans.serve`` under the inference contract.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/km-in-formats.html
 """
@@ -17,12 +17,12 @@ _ACCEPTS = (media.JSON, media.JSON_LINES, media.RECORDIO, media.CSV)
 
 
 def load(directory: Path) -> http_server.Predict:
-    """A predictor of the model in a directory."""
-    found = archive.load(directory / kmeans.MODEL_FILE, kmeans.MODEL_FORMAT)
-    centers: Matrix = found["centers"]
+    """The predictor of the model in a directory."""
+    arrays = archive.load(directory / kmeans.MODEL_FILE, kmeans.MODEL_FORMAT)
+    centers: Matrix = arrays["centers"]
 
-    def answer(asked: Matrix) -> Sequence[rows.Answer]:
-        nearest, distance = clustering.distances(asked, centers)
+    def answer(features: Matrix) -> Sequence[rows.Answer]:
+        nearest, distance = clustering.distances(features, centers)
         return [
             {"closest_cluster": float(cluster), "distance_to_cluster": float(far)}
             for cluster, far in zip(nearest, distance, strict=True)

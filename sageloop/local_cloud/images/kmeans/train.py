@@ -1,7 +1,7 @@
-"""Trains: ``python -m ...kmeans.train`` under the training container contract.
+"""K-means training program: ``python -m ...kmeans.train`` under the training contract.
 
-Several hosts train one model: shards are gathered on the first host, which clusters all of
-them; every host gets the centers, and the first one saves them.
+Several hosts train one model: their shards are gathered on the first host, which clusters all
+rows. Every host receives the centers, and the first host saves them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sageloop.local_cloud.images.formats.media import DataError
 from sageloop.local_cloud.images.kmeans import clustering
 from sageloop.local_cloud.images.kmeans.hyperparameters import Settings, settings
 
-_CLIENT_ERROR = 2  # seen in failure reasons of AWS's first-party algorithms; not documented
+_CLIENT_ERROR = 2  # observed in failure reasons of AWS's built-in algorithms; not documented
 _READING = tables.Reading(known=(media.RECORDIO, media.CSV))
 
 
@@ -33,68 +33,68 @@ def _train(job: platform.Job) -> None:
     import sklearn
 
     platform.log(
-        "K-means is executed by a local stand-in: scikit-learn "
+        "K-means is executed by a local implementation: scikit-learn "
         f"{sklearn.__version__} (seed 0), not by AWS's implementation"
     )
-    wanted, idle = settings(job.hyperparameters)
+    values, idle = settings(job.hyperparameters)
     for name in idle:
-        platform.log(f"hyperparameter {name} is accepted and has no effect in the stand-in")
+        platform.log(f"hyperparameter {name} is accepted and has no effect locally")
     job.check_channels("train", "test")
     with job.group() as group:
         rows = {
-            name: _rows(job, name, wanted) for name in ("train", "test") if name in job.channels
+            name: _rows(job, name, values) for name in ("train", "test") if name in job.channels
         }
         whole = {
-            name: shards.gathered(group, job.channels[name], {"rows": found})
-            for name, found in rows.items()
+            name: shards.gathered(group, job.channels[name], {"rows": part})
+            for name, part in rows.items()
         }
         centers = None
         if group.rank == 0:
-            _check_enough(whole["train"]["rows"], wanted)
-            centers = {"centers": _fitted(job, whole["train"]["rows"], wanted)}
+            _check_enough(whole["train"]["rows"], values)
+            centers = {"centers": _fitted(job, whole["train"]["rows"], values)}
         model = group.broadcast(centers)["centers"]
         if group.rank == 0:
-            _report(job, whole, model, wanted)
+            _report(job, whole, model, values)
             _save(job, model)
 
 
-def _rows(job: platform.Job, name: str, wanted: Settings) -> Matrix:
+def _rows(job: platform.Job, name: str, values: Settings) -> Matrix:
     if not tables.has_data(name, job.channels[name], job.data) and len(job.hosts) > 1:
-        return np.empty((0, wanted.feature_dim), np.float32)
+        return np.empty((0, values.feature_dim), np.float32)
     rows = tables.load(name, job.channels[name], job.data, _READING).features
-    if rows.shape[1] != wanted.feature_dim:
+    if rows.shape[1] != values.feature_dim:
         raise DataError(
-            f"channel {name} has {rows.shape[1]} features, hyperparameter feature_dim says "
-            f"{wanted.feature_dim} (CSV without a label needs text/csv;label_size=0)"
+            f"channel {name} has {rows.shape[1]} features, hyperparameter feature_dim is "
+            f"{values.feature_dim} (CSV without a label needs text/csv;label_size=0)"
         )
     if not np.isfinite(rows).all():
-        raise DataError(f"channel {name} has missing or infinite values; K-means takes none")
+        raise DataError(f"channel {name} has missing or infinite values; K-means accepts none")
     return rows
 
 
-def _check_enough(rows: Matrix, wanted: Settings) -> None:
-    if len(rows) < wanted.k:
-        raise DataError(f"k is {wanted.k}, but channel train has only {len(rows)} records")
+def _check_enough(rows: Matrix, values: Settings) -> None:
+    if len(rows) < values.k:
+        raise DataError(f"k is {values.k}, but channel train has only {len(rows)} records")
 
 
-def _fitted(job: platform.Job, rows: Matrix, wanted: Settings) -> Matrix:
+def _fitted(job: platform.Job, rows: Matrix, values: Settings) -> Matrix:
     began = time.monotonic()
 
     def on_epoch(epoch: int) -> None:
         rate = (epoch + 1) * len(rows) / max(time.monotonic() - began, 1e-9)
-        platform.progress(job.host, (epoch + 1) / wanted.epochs, rate)
+        platform.progress(job.host, (epoch + 1) / values.epochs, rate)
 
-    return clustering.fit(rows, wanted, on_epoch, platform.log)
+    return clustering.fit(rows, values, on_epoch, platform.log)
 
 
-def _report(job: platform.Job, whole: Any, centers: Matrix, wanted: Settings) -> None:
-    for name, found in whole.items():
-        if not len(found["rows"]):
+def _report(job: platform.Job, whole: Any, centers: Matrix, values: Settings) -> None:
+    for name, part in whole.items():
+        if not len(part["rows"]):
             raise DataError(f"No data found in channel {name}")
-        squares = clustering.distances(found["rows"], centers)[1] ** 2
-        values = {"msd": float(squares.mean()), "ssd": float(squares.sum())}
-        for metric in wanted.eval_metrics:
-            platform.quality(job.host, name, metric, "loss", values[metric])
+        squares = clustering.distances(part["rows"], centers)[1] ** 2
+        losses = {"msd": float(squares.mean()), "ssd": float(squares.sum())}
+        for metric in values.eval_metrics:
+            platform.quality(job.host, name, metric, "loss", losses[metric])
 
 
 def _save(job: platform.Job, centers: Matrix) -> None:

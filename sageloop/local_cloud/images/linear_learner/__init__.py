@@ -1,10 +1,10 @@
-"""The built-in linear learner, stood in for by numpy and scikit-learn's own solver (scipy).
+"""The built-in linear learner, implemented with numpy and scipy's solver.
 
-The model archive holds one file, ``model_algo-1`` as AWS's, in a format of its own: an
+The model archive holds one file, ``model_algo-1`` as AWS's does, in a local format: an
 uncompressed ``.npz`` of ``format`` (``sageloop.linear-learner/1``), ``weights`` (feature_dim x
 outputs, float64), ``bias`` (outputs), ``kind`` (the predictor_type), ``link`` (``identity``,
 ``logistic`` or ``softmax``) and ``threshold`` (of a binary classifier's score). Models of AWS's
-own linear learner cannot be served here, nor the other way round.
+linear learner cannot be served locally, and AWS cannot serve local models.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/linear-learner.html
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 MODEL_FILE = "model_algo-1"
 MODEL_FORMAT = "sageloop.linear-learner/1"
 
-# What the log calls a metric, if that is not its name; a regex, as AWS's definitions have it.
+# Metrics whose name in the log differs from their own; regular expressions of AWS's definitions.
 _LOGGED = {
     "binary_f_beta": r"binary_f_\S+",
     "macro_f_beta": r"macro_f_\S+",

@@ -1,4 +1,4 @@
-"""Weights and bias that make a loss small: exactly, or by steps on mini-batches."""
+"""Fits weights and bias to a loss: with L-BFGS-B or with mini-batch gradient descent."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Array = npt.NDArray[Any]
 _SEED = 0
 ITERATIONS_AN_EPOCH = 20
 _TINY = 1e-8
-# Told after each epoch; the answer is whether to go on.
+# Called after each epoch; returns whether training continues.
 OnEpoch = Callable[[int, Array], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Rows (the last column is the bias's), targets, a weight for each row, and the loss."""
+    """The optimization problem: rows (last column: bias), targets, row weights and the loss."""
 
     rows: Array
     targets: Array
@@ -36,7 +36,7 @@ class Problem:
     settings: Settings
 
     def penalties(self) -> tuple[Array, Array]:
-        """Squared and absolute penalties of each row of coefficients; the bias's is its own."""
+        """Squared and absolute penalties of each row of coefficients; the bias has its own."""
         squared = np.full((self.rows.shape[1], 1), self.settings.wd)
         absolute = np.full((self.rows.shape[1], 1), self.settings.l1)
         squared[-1] *= self.settings.bias_wd_mult
@@ -45,7 +45,7 @@ class Problem:
 
 
 def fit(problem: Problem, on_epoch: OnEpoch) -> None:
-    """Epoch after epoch, each told with its coefficients (columns + 1 x outputs)."""
+    """Train epoch after epoch; ``on_epoch`` receives the coefficients (columns + 1 x outputs)."""
     if problem.settings.optimizer == EXACT:
         _exactly(problem, on_epoch)
     else:
@@ -53,12 +53,12 @@ def fit(problem: Problem, on_epoch: OnEpoch) -> None:
 
 
 def mean_loss(problem: Problem, coefficients: Array) -> float:
-    """The mean loss over the rows; neither weights nor penalties count."""
+    """The mean loss over the rows, without weights and penalties."""
     return float(problem.loss.both(problem.rows @ coefficients, problem.targets)[0].mean())
 
 
 def _exactly(problem: Problem, on_epoch: OnEpoch) -> None:
-    """L-BFGS-B; an absolute penalty is made smooth by a coefficient's two halves, both >= 0."""
+    """L-BFGS-B; for an absolute penalty each coefficient is a difference of two values >= 0."""
     shape = (problem.rows.shape[1], problem.outputs)
     squared, absolute = problem.penalties()
     share = problem.weights / problem.weights.sum()
@@ -80,14 +80,14 @@ def _exactly(problem: Problem, on_epoch: OnEpoch) -> None:
     bounds = None if halves == 1 else [(0.0, None)] * (2 * free.size)
     flat = np.zeros(halves * free.size)
     for epoch in range(problem.settings.epochs):
-        found = minimize(
+        solution = minimize(
             objective, flat, jac=True, method="L-BFGS-B", bounds=bounds,
             options={"maxiter": ITERATIONS_AN_EPOCH, "ftol": 1e-12, "gtol": 1e-7},
         )  # fmt: skip
-        flat = found.x
+        flat = solution.x
         parts = flat.reshape(halves, *shape)
         at = parts[0] - parts[1] if halves == 2 else parts[0]
-        if not on_epoch(epoch, at.copy()) or found.status != 1:
+        if not on_epoch(epoch, at.copy()) or solution.status != 1:
             return
 
 
@@ -107,14 +107,14 @@ def _by_steps(problem: Problem, on_epoch: OnEpoch) -> None:
             pull = rows.T @ (slopes * (share / share.sum())[:, None]) + squared * at
             move, rate = step(pull)
             at = at - rates * move
-            # The absolute penalty's own step: towards zero, and not beyond.
+            # The proximal step of the absolute penalty: towards zero, not beyond it.
             at = np.sign(at) * np.maximum(abs(at) - rate * absolute, 0)
         if not on_epoch(epoch, at.copy()):
             return
 
 
 def _stepper(settings: Settings) -> Callable[[Array], tuple[Array, float]]:
-    """Moves for gradients, one after another, and the learning rate of each."""
+    """A function from gradients to updates, with the learning rate of each update."""
     directions: dict[str, _Direction] = {
         "sgd": _Momentum(settings.momentum),
         "adam": _Adam(settings.beta_1, settings.beta_2),

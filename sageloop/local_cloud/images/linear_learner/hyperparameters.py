@@ -57,7 +57,7 @@ _TABLE: dict[str, Rule] = {
 }  # fmt: skip
 NAMES = frozenset(_TABLE)
 
-# One model is trained, and it is convex: where it begins and how many there are is no matter.
+# One convex model is trained: its initial weights and the number of models have no effect.
 _NEVER = (
     "num_models", "init_bias", "init_method", "init_scale", "init_sigma", "_log_level",
     "_kvstore", "_num_gpus", "_num_kv_servers", "_enable_profiler",
@@ -71,7 +71,7 @@ EXACT = "lbfgs"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Hyperparameters as values, AWS's defaults filled in and ``auto`` decided."""
+    """Hyperparameters as typed values, with AWS's defaults and ``auto`` resolved."""
 
     predictor_type: str
     loss: str
@@ -104,7 +104,7 @@ class Settings:
     num_calibration_samples: int | None = None
     num_point_for_scaler: int = 10_000
     positive_example_weight_mult: float | None = 1.0
-    """``None`` balances: positive and negative examples weigh the same in all."""
+    """``None``: balanced, positive and negative examples have the same total weight."""
     quantile: float = 0.5
     target_precision: float = 0.8
     target_recall: float = 0.8
@@ -116,17 +116,19 @@ class Settings:
 
 
 def settings(raw: Mapping[str, str]) -> tuple[Settings, list[str]]:
-    """Settings, and the hyperparameters given that have no effect here.
+    """Settings, and the names of hyperparameters that have no effect locally.
 
-    Raises :class:`HyperparameterError` that names the first wrong.
+    Raises :class:`HyperparameterError` for the first invalid hyperparameter.
     """
-    given = rules.typed(_TABLE, raw, ("predictor_type",))
-    kind = given["predictor_type"]
-    _check_together(given, kind)
-    decided = {n: v for n, v in given.items() if v != "auto" and n in Settings.__dataclass_fields__}
+    values = rules.typed(_TABLE, raw, ("predictor_type",))
+    kind = values["predictor_type"]
+    _check_together(values, kind)
+    decided = {
+        n: v for n, v in values.items() if v != "auto" and n in Settings.__dataclass_fields__
+    }
     decided["loss"] = decided.get("loss", LOSSES[kind][0])
-    decided["optimizer"] = _optimizer(given)
-    biased = given.get("use_bias", True)
+    decided["optimizer"] = _optimizer(values)
+    biased = values.get("use_bias", True)
     decided.setdefault("unbias_data", biased)
     decided.setdefault("unbias_label", biased and kind == REGRESSOR)
     decided.setdefault("normalize_label", kind == REGRESSOR)
@@ -136,39 +138,39 @@ def settings(raw: Mapping[str, str]) -> tuple[Settings, list[str]]:
         decided["positive_example_weight_mult"] = None
     if kind == BINARY:
         decided["num_classes"] = 2
-    return Settings(**decided), _idle(given, decided["optimizer"], kind)
+    return Settings(**decided), _idle(values, decided["optimizer"], kind)
 
 
-def _optimizer(given: Mapping[str, Any]) -> str:
-    told = given.get("optimizer", "auto")
-    if told != "auto":
-        return str(told)
-    # Who names a learning rate, as tuning does, wants the steps it governs: AWS's auto is adam.
-    steered = any(given.get(name, "auto") != "auto" for name in _OF_MINI_BATCHES)
+def _optimizer(values: Mapping[str, Any]) -> str:
+    optimizer = values.get("optimizer", "auto")
+    if optimizer != "auto":
+        return str(optimizer)
+    # A learning rate, which tuning jobs set, needs an optimizer that uses it: AWS's auto is adam.
+    steered = any(values.get(name, "auto") != "auto" for name in _OF_MINI_BATCHES)
     return "adam" if steered else EXACT
 
 
-def _idle(given: Mapping[str, Any], optimizer: str, kind: str) -> list[str]:
+def _idle(values: Mapping[str, Any], optimizer: str, kind: str) -> list[str]:
     idle = list(_NEVER)
     if optimizer == EXACT:
         idle.append("mini_batch_size")
     if kind != REGRESSOR:
         idle += ["normalize_label", "unbias_label"]
-    return [name for name in given if name in idle]
+    return [name for name in values if name in idle]
 
 
-def _check_together(given: Mapping[str, Any], kind: str) -> None:
-    loss = given.get("loss", "auto")
+def _check_together(values: Mapping[str, Any], kind: str) -> None:
+    loss = values.get("loss", "auto")
     if loss not in ("auto", *LOSSES[kind]):
         raise HyperparameterError(
             f"Hyperparameter loss: value {loss} is not one of "
             f"[auto, {', '.join(LOSSES[kind])}] for predictor_type {kind}"
         )
-    if kind == MULTICLASS and "num_classes" not in given:
+    if kind == MULTICLASS and "num_classes" not in values:
         raise HyperparameterError(
             "Missing required hyperparameter: num_classes (for multiclass_classifier)"
         )
-    if not given.get("use_bias", True):
+    if not values.get("use_bias", True):
         for name in ("unbias_data", "unbias_label"):
-            if given.get(name) is True:
+            if values.get(name) is True:
                 raise HyperparameterError(f"Hyperparameter {name}: true needs use_bias true")

@@ -1,4 +1,4 @@
-"""Losses of a score against its target: their values, and their slopes by the score."""
+"""Loss functions of scores and targets: their values and their gradients by the score."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import numpy.typing as npt
 from sageloop.local_cloud.images.linear_learner.hyperparameters import Settings
 
 Array = npt.NDArray[Any]
-# Values (one a row) and slopes (as the scores' shape) of scores (rows x outputs) and targets.
+# Values (one a row) and gradients (in the scores' shape) of scores (rows x outputs) and targets.
 Both = Callable[[Array, Array], tuple[Array, Array]]
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A loss and what its objective is called in the log."""
+    """A loss function and the name of its objective in the log."""
 
     logged: str
     link: str
@@ -26,7 +26,7 @@ class Loss:
 
 
 def loss_of(settings: Settings) -> Loss:
-    """The loss that the settings name, with its parameters."""
+    """The loss function that the settings select, with its parameters."""
     eps, delta, q = settings.loss_insensitivity, settings.huber_delta, settings.quantile
     if settings.loss == "softmax_loss":
         return Loss("multiclass_cross_entropy_objective", "softmax", _softmax)
@@ -51,12 +51,12 @@ def loss_of(settings: Settings) -> Loss:
 
 def sigmoid(scores: Array) -> Array:
     """1 / (1 + exp(-score)), without overflow."""
-    found: Array = np.exp(-np.logaddexp(0.0, -scores))
-    return found
+    shares: Array = np.exp(-np.logaddexp(0.0, -scores))
+    return shares
 
 
 def softmax(scores: Array) -> Array:
-    """Shares of each row that sum to 1."""
+    """The softmax of each row."""
     raised = np.exp(scores - scores.max(axis=1, keepdims=True))
     shares: Array = raised / raised.sum(axis=1, keepdims=True)
     return shares
@@ -76,10 +76,10 @@ def _logistic(scores: Array, targets: Array) -> tuple[Array, Array]:
 
 def _softmax(scores: Array, targets: Array) -> tuple[Array, Array]:
     shares, rows = softmax(scores), np.arange(len(scores))
-    truth = targets.astype(np.intp)
-    values = -np.log(np.maximum(shares[rows, truth], 1e-300))
+    classes = targets.astype(np.intp)
+    values = -np.log(np.maximum(shares[rows, classes], 1e-300))
     slopes = shares
-    slopes[rows, truth] -= 1
+    slopes[rows, classes] -= 1
     return values, slopes
 
 

@@ -1,4 +1,4 @@
-"""A trained linear model: its scores, its labels, its file."""
+"""A trained linear model: scores, labels and its model file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Coefficients for features as they come; nothing is left to scale."""
+    """Coefficients for unscaled features."""
 
     kind: str
     link: str
@@ -33,31 +33,31 @@ class Model:
     threshold: float
 
     def scores(self, rows: Matrix) -> Array:
-        """Scores (rows x outputs): probabilities if the loss has them, else plain values."""
+        """Scores (rows x outputs): probabilities if the loss is logistic or softmax."""
         plain: Array = rows.astype(np.float64) @ self.weights + self.bias
         if self.link == "logistic":
             return losses.sigmoid(plain)
         return losses.softmax(plain) if self.link == "softmax" else plain
 
     def labels(self, scores: Array) -> Array:
-        """The class that each row of scores means."""
+        """The predicted class of each row of scores."""
         if self.kind == BINARY:
             return np.asarray(scores[:, 0] >= self.threshold, np.intp)
         return np.asarray(np.argmax(scores, axis=1))
 
     def answers(self, rows: Matrix) -> Sequence[Answer]:
-        """Predictions in the form of AWS's answers."""
+        """Predictions in the format of AWS's responses."""
         scores = self.scores(rows)
         if self.kind == REGRESSOR:
             return [{"score": score} for score in scores[:, 0].tolist()]
-        told = scores[:, 0].tolist() if self.kind == BINARY else scores.tolist()
+        values = scores[:, 0].tolist() if self.kind == BINARY else scores.tolist()
         return [
             {"score": score, "predicted_label": label}
-            for score, label in zip(told, self.labels(scores).tolist(), strict=True)
+            for score, label in zip(values, self.labels(scores).tolist(), strict=True)
         ]
 
     def save(self, directory: Path) -> None:
-        """Write the model file."""
+        """Write the model file to a directory."""
         with (directory / linear_learner.MODEL_FILE).open("wb") as file:
             np.savez(
                 file, format=np.array(linear_learner.MODEL_FORMAT), kind=np.array(self.kind),
@@ -67,9 +67,9 @@ class Model:
 
 
 def load(directory: Path) -> Model:
-    """The model in a directory. Raises :class:`ValueError` if it is not one of ours."""
-    found = archive.load(directory / linear_learner.MODEL_FILE, linear_learner.MODEL_FORMAT)
+    """Load the model of a directory. Raises :class:`ValueError` for another model format."""
+    arrays = archive.load(directory / linear_learner.MODEL_FILE, linear_learner.MODEL_FORMAT)
     return Model(
-        str(found["kind"]), str(found["link"]), found["weights"], found["bias"],
-        float(found["threshold"]),
+        str(arrays["kind"]), str(arrays["link"]), arrays["weights"], arrays["bias"],
+        float(arrays["threshold"]),
     )  # fmt: skip

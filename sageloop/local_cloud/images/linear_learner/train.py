@@ -1,6 +1,6 @@
-"""Trains: ``python -m ...linear_learner.train`` under the training container contract.
+"""Linear learner training program: ``python -m ...linear_learner.train``.
 
-Several hosts train one model: shards are gathered on the first host, which trains and saves it.
+Several hosts train one model: their shards are gathered on the first host, which trains it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sageloop.local_cloud.images.linear_learner.model import Model
 from sageloop.local_cloud.images.linear_learner.scaling import Scaling, scaling
 
 Array = npt.NDArray[Any]
-_CLIENT_ERROR = 2  # seen in failure reasons of AWS's first-party algorithms; not documented
+_CLIENT_ERROR = 2  # observed in failure reasons of AWS's built-in algorithms; not documented
 _CHANNELS = ("train", "validation", "test")
 _READING = tables.Reading(known=(media.RECORDIO, media.CSV), labelled=True)
 
@@ -38,26 +38,26 @@ def _train(job: platform.Job) -> None:
     import scipy
 
     platform.log(
-        "Linear learner is executed by a local stand-in: numpy "
+        "Linear learner is executed by a local implementation: numpy "
         f"{np.__version__} and scipy {scipy.__version__}, not by AWS's implementation"
     )
     settings, idle = hp.settings(job.hyperparameters)
-    _tell(settings, idle)
+    _log_settings(settings, idle)
     job.check_channels(*_CHANNELS)
     with job.group() as group:
         mine = {name: _table(job, name, settings) for name in _CHANNELS if name in job.channels}
         tables_ = {
-            name: shards.gathered(group, job.channels[name], found) for name, found in mine.items()
+            name: shards.gathered(group, job.channels[name], table) for name, table in mine.items()
         }
         if group.rank == 0:
             _Training(job, settings, tables_).run()
-        # The others wait, so that all hosts end when the model is there.
+        # The other hosts wait, which keeps the job running until the model is saved.
         group.broadcast({} if group.rank == 0 else None)
 
 
-def _tell(settings: Settings, idle: list[str]) -> None:
+def _log_settings(settings: Settings, idle: list[str]) -> None:
     for name in idle:
-        platform.log(f"hyperparameter {name} is accepted and has no effect in the stand-in")
+        platform.log(f"hyperparameter {name} is accepted and has no effect locally")
     if settings.optimizer == hp.EXACT:
         platform.log(
             "optimizer auto: L-BFGS over all data; an epoch is up to "
@@ -74,13 +74,13 @@ def _table(job: platform.Job, name: str, settings: Settings) -> Arrays:
     columns = table.features.shape[1]
     if settings.feature_dim not in (None, columns):
         raise DataError(
-            f"channel {name} has {columns} features, hyperparameter feature_dim says "
+            f"channel {name} has {columns} features, hyperparameter feature_dim is "
             f"{settings.feature_dim}"
         )
     labels = np.empty(0) if table.labels is None else table.labels
     if not (np.isfinite(table.features).all() and np.isfinite(labels).all()):
         raise DataError(
-            f"channel {name} has missing or infinite values; the linear learner takes none"
+            f"channel {name} has missing or infinite values; the linear learner accepts none"
         )
     _check_labels(name, labels, settings)
     return {"features": table.features, "labels": labels}
@@ -92,13 +92,13 @@ def _check_labels(name: str, labels: Array, settings: Settings) -> None:
     wrong = labels[(labels % 1 != 0) | (labels < 0) | (labels >= settings.num_classes)]
     if len(wrong):
         raise DataError(
-            f"channel {name} has label {wrong[0]:g}; a {settings.predictor_type} takes the "
+            f"channel {name} has label {wrong[0]:g}; a {settings.predictor_type} accepts the "
             f"whole numbers from 0 to {settings.num_classes - 1}"
         )
 
 
 class _Training:
-    """One training on one host: what its epochs tell, and which of them is kept."""
+    """The training of one model: records the losses of epochs and keeps the best coefficients."""
 
     def __init__(self, job: platform.Job, settings: Settings, data: dict[str, Arrays]) -> None:
         self._job, self._settings, self._data = job, settings, data
@@ -112,7 +112,7 @@ class _Training:
         self._scaling = scaling(train["features"], train["labels"], settings)
         self._loss = losses.loss_of(settings)
         self._problems = {n: _problem(t, self._scaling, settings) for n, t in data.items()}
-        self._judged = "validation" if "validation" in data else "train"
+        self._monitored = "validation" if "validation" in data else "train"
         self._best: tuple[float, Array] | None = None
         self._stalled = 0
         self._rate = 0.0
@@ -124,32 +124,32 @@ class _Training:
         if self._best is None:
             raise DataError("the training ended before its first epoch")
         model = self._model(self._best[1])
-        platform.progress(self._job.host, 1.0, self._rate)  # it may end before its last epoch
+        platform.progress(self._job.host, 1.0, self._rate)  # early stopping may skip epochs
         self._report(model, self._best[1])
         model.save(self._job.model)
         platform.log(f"saved a {model.kind} of {len(model.weights)} features")
 
     def _on_epoch(self, epoch: int, at: Array) -> bool:
-        told: dict[str, float] = {}
+        mean_losses: dict[str, float] = {}
         for name in ("train", "validation"):
             if name in self._problems:
-                told[name] = fitting.mean_loss(self._problems[name], at)
+                mean_losses[name] = fitting.mean_loss(self._problems[name], at)
                 platform.quality(
-                    self._job.host, name, self._loss.logged, "loss", told[name], epoch=epoch
+                    self._job.host, name, self._loss.logged, "loss", mean_losses[name], epoch=epoch
                 )
-        seen = (epoch + 1) * len(self._data["train"]["labels"])
-        rate = seen / max(time.monotonic() - self._began, 1e-9)
+        examples = (epoch + 1) * len(self._data["train"]["labels"])
+        rate = examples / max(time.monotonic() - self._began, 1e-9)
         platform.progress(self._job.host, (epoch + 1) / self._settings.epochs, rate)
         self._rate = rate
-        return self._goes_on(told[self._judged], at)
+        return self._goes_on(mean_losses[self._monitored], at)
 
-    def _goes_on(self, judged: float, at: Array) -> bool:
-        if not np.isfinite(judged):
-            raise DataError(f"the loss became {judged}; is learning_rate too high?")
+    def _goes_on(self, loss: float, at: Array) -> bool:
+        if not np.isfinite(loss):
+            raise DataError(f"the loss became {loss}; is learning_rate too high?")
         before = np.inf if self._best is None else self._best[0]
-        if judged < before or self._judged == "train":
-            self._best = min(judged, before), at
-        gained = before - judged > self._settings.early_stopping_tolerance * abs(judged)
+        if loss < before or self._monitored == "train":
+            self._best = min(loss, before), at
+        gained = before - loss > self._settings.early_stopping_tolerance * abs(loss)
         self._stalled = 0 if gained else self._stalled + 1
         if self._stalled >= self._settings.early_stopping_patience:
             platform.log("Early stop condition met. Stopping training.")
@@ -162,11 +162,11 @@ class _Training:
         model = Model(self._settings.predictor_type, self._loss.link, weights, bias, neutral)
         if model.kind != hp.BINARY:
             return model
-        table = self._data[self._judged]
+        table = self._data[self._monitored]
         most = self._settings.num_calibration_samples
         scores = model.scores(table["features"][:most])[:, 0]
-        truth = table["labels"][:most]
-        cut = metrics.threshold(self._settings, scores, truth, neutral)
+        labels = table["labels"][:most]
+        cut = metrics.threshold(self._settings, scores, labels, neutral)
         return Model(model.kind, model.link, weights, bias, cut)
 
     def _report(self, model: Model, at: Array) -> None:

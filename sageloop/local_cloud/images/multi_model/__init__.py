@@ -1,7 +1,7 @@
-"""Many models in one container, under the API of multi-model endpoints.
+"""Container of a multi-model endpoint: several models behind the multi-model API.
 
-``python -I -m sageloop.local_cloud.images.multi_model --framework=xgboost`` starts
-without a model; the platform loads and unloads them. Each is served by what serves it alone.
+``python -I -m sageloop.local_cloud.images.multi_model --framework=xgboost`` starts without a
+model; the platform loads and unloads models. Each model is served like a single one.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/mms-container-apis.html
 """

@@ -1,4 +1,4 @@
-"""``serve`` of an image that serves many models."""
+"""``serve`` of a multi-model container."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from sageloop.local_cloud.images.script.inference.settings import SettingError
 
 
 def main(arguments: list[str]) -> int:
-    """Serve until SIGTERM; 1 if what the environment names is not there."""
+    """Serve until SIGTERM; returns 1 if the environment is invalid."""
     parser = argparse.ArgumentParser(prog="multi_model", description=__doc__)
     parser.add_argument("--framework", choices=FRAMEWORKS, required=True)
-    given = parser.parse_args(arguments)
+    parsed = parser.parse_args(arguments)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     try:
-        said = settings.read(os.environ)
-        logging.basicConfig(level=said.log_level)
-        shared = None if said.submitted is None else code.bring(said, os.environ)
-        models = Models(loader(given.framework, said, shared), said.here)
+        configured = settings.read(os.environ)
+        logging.basicConfig(level=configured.log_level)
+        shared = None if configured.submitted is None else code.bring(configured, os.environ)
+        models = Models(loader(parsed.framework, configured, shared), configured.local_path)
     except (SettingError, ClientError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    return http_server.run(_alone, models.manage)
+    return http_server.run(_invocation_without_model, models.manage)
 
 
-def _alone(_: bytes, __: object) -> Reply:
-    told = b"this container serves many models: ask /models/<name>/invoke"
-    return Reply(HTTPStatus.NOT_FOUND, told, {"Content-Type": "text/plain"})
+def _invocation_without_model(_: bytes, __: object) -> Reply:
+    message = b"this container serves several models: use /models/<name>/invoke"
+    return Reply(HTTPStatus.NOT_FOUND, message, {"Content-Type": "text/plain"})
 
 
 if __name__ == "__main__":

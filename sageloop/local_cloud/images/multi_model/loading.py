@@ -1,4 +1,4 @@
-"""How a framework's container makes a model of a directory."""
+"""Loads models from directories, for each framework's image."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sageloop.local_cloud.images.script.inference.settings import (
     SettingError,
     Settings,
 )
-from sageloop.local_cloud.images.script.inference.workers import Alone
+from sageloop.local_cloud.images.script.inference.workers import SingleWorker
 
 ALGORITHMS = ("xgboost", "linear_learner")
 _SCRIPTED: dict[str, tuple[type[defaults.Defaults], type[Handler], bool]] = {
@@ -34,10 +34,10 @@ FRAMEWORKS = tuple(sorted({*_SCRIPTED, *ALGORITHMS}))
 
 
 def loader(framework: str, settings: Settings, code: Path | None) -> Load:
-    """What loads models of a framework's image.
+    """The function that loads models for a framework's image.
 
-    ``code`` is the directory of the one script for all models (``SAGEMAKER_SUBMIT_DIRECTORY``);
-    without it each model brings its own under ``code/``.
+    ``code`` is the directory of a script shared by all models (``SAGEMAKER_SUBMIT_DIRECTORY``);
+    without it each model has its own script under ``code/``.
     """
     if framework in ALGORITHMS and settings.program is None:
         algorithm = importlib.import_module(
@@ -49,14 +49,14 @@ def loader(framework: str, settings: Settings, code: Path | None) -> Load:
 
 @dataclass(frozen=True, slots=True)
 class _Scripts:
-    """Models with functions of the user's."""
+    """Models that are served by the user's functions."""
 
     framework: str
     settings: Settings
     code: Path | None
 
     def load(self, directory: Path) -> Respond:
-        """Import the script, load the model with it. Raises what they raise."""
+        """Import the script and load the model with it. Exceptions of the script are not caught."""
         usual, handler, named = _SCRIPTED[self.framework]
         own_code = directory / "code" if self.code is None else self.code
         if (own_code / "requirements.txt").exists():
@@ -68,7 +68,7 @@ class _Scripts:
             functions = functions_of(self._module(own_code, named=named), usual())
             made = handler(functions, directory, self.settings.accept)
             made.load()
-        return Alone(made).reply
+        return SingleWorker(made).reply
 
     def _module(self, code: Path, *, named: bool) -> ModuleType | None:
         name = self.settings.module
@@ -81,7 +81,7 @@ class _Scripts:
 
 @contextmanager
 def _importing(code: Path) -> Iterator[None]:
-    """Import from a model's own directory, so that equal names of others' modules do not meet."""
+    """Import from one model's directory: modules of other models with equal names are hidden."""
     path, before = str(code), set(sys.modules)
     sys.path.insert(0, path)
     importlib.invalidate_caches()

@@ -10,12 +10,12 @@ from sageloop.local_cloud.images.script.program import train
 
 
 def main(arguments: list[str]) -> int:
-    """Train once; the exit code is that of the toolkit."""
+    """Train once; returns the exit code of AWS's toolkit."""
     parser = argparse.ArgumentParser(prog="script", description=__doc__)
     parser.add_argument("verb", choices=["train"])
     parser.add_argument("--framework", choices=sorted(frameworks.BY_NAME))
-    given = parser.parse_args(arguments)
-    return train(frameworks.BY_NAME.get(given.framework))
+    parsed = parser.parse_args(arguments)
+    return train(frameworks.BY_NAME.get(parsed.framework))
 
 
 if __name__ == "__main__":

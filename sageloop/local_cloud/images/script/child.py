@@ -1,4 +1,4 @@
-"""The user's process: started in the container's own group, listened to, waited for."""
+"""The process of the user's script: starts it, copies its output and waits for its end."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from typing import IO
 
 from sageloop.local_cloud.images.script.failures import ProcessFailed, Terminated
 
-# What a line that tells an error begins with: the name of an exception of Python's.
+# Start of a line that reports an error: the name of a Python exception.
 _ERROR = re.compile(rb"^(?:\[[^\]]*\][: ]*)?(?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit)\b")
 _LONGEST = 4096
-_LOOK_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 
 
 class Stop:
-    """Remembers SIGTERM. The platform sends it to the whole group, so the script has it too."""
+    """Records SIGTERM, which the platform sends to the whole process group."""
 
     def __init__(self) -> None:
-        self._asked = threading.Event()
-        # A handler, not SIG_IGN: what is ignored here would be ignored in the script.
+        self._requested = threading.Event()
+        # A handler, not SIG_IGN: an ignored signal is ignored in child processes too.
         signal.signal(signal.SIGTERM, self._on_signal)
 
     def _on_signal(self, _: int, __: FrameType | None) -> None:
-        self._asked.set()
+        self._requested.set()
 
     @property
-    def asked(self) -> bool:
-        """Whether it came."""
-        return self._asked.is_set()
+    def requested(self) -> bool:
+        """Whether SIGTERM was received."""
+        return self._requested.is_set()
 
     def end_when_childless(self, launcher: subprocess.Popen[bytes]) -> None:
         """Kill a launcher that outlives its processes after SIGTERM.
 
-        torchrun waits five minutes for the launchers of the other hosts and hears no signal
-        meanwhile; when the job has failed on one of those, nothing is left to wait for.
+        torchrun waits five minutes for the launchers of the other hosts and does not react to
+        signals meanwhile. A job that failed on another host does not wait for it.
         """
         import psutil
 
-        self._asked.wait()
+        self._requested.wait()
         while launcher.poll() is None:
             try:
                 if not psutil.Process(launcher.pid).children():
@@ -53,19 +53,19 @@ class Stop:
             except psutil.NoSuchProcess:
                 return
             with suppress(subprocess.TimeoutExpired):
-                launcher.wait(_LOOK_SECONDS)
+                launcher.wait(_POLL_SECONDS)
 
 
 def run(
     command: Sequence[str], *, environment: Mapping[str, str], directory: Path, capture: bool,
     stop: Stop, launcher: bool = False,
 ) -> None:  # fmt: skip
-    """Run to the end. ``capture`` tells the script's error in the reason of the failure.
+    """Run the command to its end. ``capture`` adds the script's error to the failure reason.
 
-    ``launcher`` is whether the command only starts the processes that do the work.
+    ``launcher``: whether the command only starts the processes that do the work.
 
-    Raises :class:`ProcessFailed` for an exit code other than zero, :class:`Terminated` if the
-    platform stopped the job meanwhile.
+    Raises :class:`ProcessFailed` for a nonzero exit code, :class:`Terminated` if the platform
+    stopped the job.
     """
     child = subprocess.Popen(
         command, env=dict(environment), cwd=directory,
@@ -73,27 +73,27 @@ def run(
     )  # fmt: skip
     if launcher:
         threading.Thread(target=stop.end_when_childless, args=(child,), daemon=True).start()
-    told: list[bytes] = []
-    reader = threading.Thread(target=_copy, args=(child.stderr, told), daemon=True)
+    error_lines: list[bytes] = []
+    reader = threading.Thread(target=_copy, args=(child.stderr, error_lines), daemon=True)
     if child.stderr is not None:
         reader.start()
     code = child.wait()
-    if code and stop.asked:
+    if code and stop.requested:
         raise Terminated
     if code:
         if reader.is_alive():
-            reader.join(timeout=5)  # a grandchild may hold the pipe open for ever
-        message = b"".join(told)[:_LONGEST].decode(errors="replace").strip()
+            reader.join(timeout=5)  # a grandchild may keep the pipe open
+        message = b"".join(error_lines)[:_LONGEST].decode(errors="replace").strip()
         raise ProcessFailed(
             "ExecuteUserScriptError", command=command, code=code, message=message
         )  # fmt: skip
 
 
-def _copy(stream: IO[bytes] | None, told: list[bytes]) -> None:
-    """Pass lines on and keep those from the first error on, each once."""
+def _copy(stream: IO[bytes] | None, error_lines: list[bytes]) -> None:
+    """Copy the output and keep the lines from the first error on, each once."""
     out = sys.stderr.buffer
     for line in stream or ():
         out.write(line)
         out.flush()
-        if (told or _ERROR.match(line)) and line.strip() and line not in told:
-            told.append(line)
+        if (error_lines or _ERROR.match(line)) and line.strip() and line not in error_lines:
+            error_lines.append(line)

@@ -1,4 +1,4 @@
-"""The user's code, brought to where it runs."""
+"""Fetches the user's code into the code directory."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Say = Callable[[str], None]
 def bring(training: Training, say: Say) -> None:
     """Fill the code directory from an archive in S3, a local archive, a directory or a file.
 
-    A directory that has something in it is left as it is, as AWS does: an image of one's own
-    may carry its code. Raises :class:`ClientError`.
+    A directory that is not empty is left unchanged, as on AWS: a custom image may contain its
+    code. Raises :class:`ClientError`.
     """
     code, source = training.code, training.module_directory
     code.mkdir(parents=True, exist_ok=True)
@@ -33,7 +33,7 @@ def bring(training: Training, say: Say) -> None:
             s3.download(source, archive, training.environment)
             _extract(archive, code, source, say)
     else:
-        _bring_local(training.here(source), code, say)
+        _bring_local(training.local_path(source), code, say)
 
 
 def _bring_local(source: Path, code: Path, say: Say) -> None:
@@ -51,16 +51,16 @@ def _bring_local(source: Path, code: Path, say: Say) -> None:
         shutil.copy2(source, code)
 
 
-def _extract(archive: Path, target: Path, told: str, say: Say) -> None:
+def _extract(archive: Path, target: Path, description: str, say: Say) -> None:
     def inside(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
         try:
             return tarfile.data_filter(member, path)
         except tarfile.FilterError as error:
-            say(f"left out of the code: {error}")
+            say(f"skipped member of the code archive: {error}")
             return None
 
     try:
         with tarfile.open(archive, "r:gz") as opened:
             unpack_tar(opened, target, admit=inside)
     except (tarfile.TarError, EOFError, OSError, ArchiveRefused) as error:
-        raise ClientError(f"{told} is no archive of code (.tar.gz): {error}") from error
+        raise ClientError(f"{description} is not a code archive (.tar.gz): {error}") from error

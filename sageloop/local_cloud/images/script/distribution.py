@@ -1,4 +1,4 @@
-"""How a script starts on several hosts: the command line and the variables that make them one."""
+"""Distributed training: the command and the variables that start a script on several hosts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PORT = 7777
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """The user's program: its name, kind and arguments, and the Python it runs in."""
+    """The user's program: its name, kind, arguments and interpreter."""
 
     name: str
     kind: Kind
@@ -39,10 +39,10 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What is started on this host.
+    """The command that is started on this host.
 
-    ``launcher`` is whether the command starts further processes; ``mpi`` is how many there are
-    on all hosts together, if they are MPI's.
+    ``launcher``: whether the command starts further processes; ``mpi``: the number of MPI
+    processes on all hosts, or ``None``.
     """
 
     command: list[str]
@@ -53,40 +53,40 @@ class Launch:
 
 
 def launch(training: Training, program: Program, framework: Framework | None) -> Launch:
-    """The start of a program, as the hyperparameters ask for it.
+    """The start command of a program, as its hyperparameters configure it.
 
-    Raises :class:`ClientError` for a way that has no local counterpart.
+    Raises :class:`ClientError` for a kind of distribution that has no local counterpart.
     """
     refused = support.refusal(training.framework)
     if refused is not None:
         raise ClientError(refused)
-    alone = entry.command(program.kind, program.name, program.arguments, program.python)
+    single = entry.command(program.kind, program.name, program.arguments, program.python)
     variables = _torch_variables(training) if framework == PYTORCH else {}
     if training.group not in training.distribution_groups:
-        return Launch(alone, variables)
+        return Launch(single, variables)
     for key, stood_in_for in _TORCHRUN.items():
         if training.framework.get(key):
             return _torchrun(training, program, stood_in_for)
     if training.framework.get("sagemaker_mpi_enabled"):
-        given = training.framework.get("sagemaker_mpi_num_processes")
+        count = training.framework.get("sagemaker_mpi_num_processes")
         processes = processes_per_host(training) * len(training.distribution_hosts)
-        return Launch(alone, variables, mpi=processes if given is None else int(given))
+        return Launch(single, variables, mpi=processes if count is None else int(count))
     if training.framework.get(_MIRRORED):
         variables = variables | {"TF_CONFIG": json.dumps(_tf_config(training))}
-    return Launch(alone, variables)
+    return Launch(single, variables)
 
 
 def processes_per_host(training: Training) -> int:
-    """As many as are asked for, or one for each graphics processor, or one."""
-    given = training.framework.get(_PROCESSES)
-    return max(1, gpus()) if given is None else int(given)
+    """The configured number of processes, or one for each GPU, or 1."""
+    count = training.framework.get(_PROCESSES)
+    return max(1, gpus()) if count is None else int(count)
 
 
 def meeting_point(environment: Mapping[str, str], host: str) -> tuple[str, int]:
-    """Where on this machine a host of the job can be found: its address and the job's port."""
+    """The address of a host of the job on this machine, and the job's port."""
     addresses = json.loads(environment.get("SAGELOOP_HOST_ADDRESSES", "{}"))
     address = addresses.get(host, host)
-    # The name is what a script expects; it is known where the job has hosts of its own.
+    # Scripts expect a host name; it resolves where the hosts of the job have their own addresses.
     named = host if _resolved(host) == address else address
     return named, int(environment.get("SAGELOOP_MASTER_PORT", _PORT))
 
@@ -132,9 +132,9 @@ def _torch_variables(training: Training) -> dict[str, str]:
 
 def _tf_config(training: Training) -> dict[str, Any]:
     hosts = training.distribution_hosts
-    # A server of TensorFlow listens on all addresses, so each host here needs a port of its own.
-    found = [meeting_point(training.environment, host) for host in hosts]
-    workers = [f"{address}:{port + n}" for n, (address, port) in enumerate(found)]
+    # A TensorFlow server listens on all addresses, so each local host needs its own port.
+    addresses = [meeting_point(training.environment, host) for host in hosts]
+    workers = [f"{address}:{port + n}" for n, (address, port) in enumerate(addresses)]
     return {
         "cluster": {"worker": workers},
         "environment": "cloud",

@@ -1,4 +1,4 @@
-"""The user's program: what kind it is and the command line that runs it."""
+"""The entry point of the user's code: its kind and the command that runs it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._+-]*(/[A-Za-z0-9._+-]+)*")
 
 
 class Kind(StrEnum):
-    """How a program is run."""
+    """The kind of a program."""
 
     SCRIPT = "script"
     PACKAGE = "package"
@@ -22,7 +22,7 @@ class Kind(StrEnum):
 
 
 def checked(name: str | None, code: Path) -> str:
-    """The name of a program that lies in the code. Raises :class:`ClientError` if it is no such."""
+    """A valid program name in the code directory. Raises :class:`ClientError` otherwise."""
     if not name:
         raise ClientError(
             "No program was named: the hyperparameter sagemaker_program must be the path of a "
@@ -48,7 +48,7 @@ def kind_of(name: str, code: Path) -> Kind:
 
 
 def command(kind: Kind, name: str, arguments: Sequence[str], python: str) -> list[str]:
-    """The command line that runs a program by itself."""
+    """The command that runs a program in a single process."""
     if kind is Kind.COMMAND:
         words = " ".join(shlex.quote(word) for word in arguments)
         return ["/bin/sh", "-c", f"./{shlex.quote(name)} {words}"]

@@ -1,9 +1,9 @@
-"""What a script requires, installed in an environment of its own.
+"""Installs the requirements of a script in an overlay environment.
 
-AWS installs requirements into the container's Python, which ends with the job. Here that Python
-is the user's: it stays as it is, an environment laid over it takes the requirements. The overlay
-sees all that the Python below has, so only what is missing is installed, and it is kept for the
-next job that requires the same.
+AWS installs requirements into the container's Python, which is deleted with the job. Locally the
+Python is the user's and stays unchanged: an overlay environment receives the requirements. The
+overlay sees all packages of the Python below, so that only missing ones are installed, and it is
+cached for later jobs with equal requirements.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from sageloop.local_cloud.images.script.failures import ProcessFailed, quoted
 
 Say = Callable[[str], None]
 REQUIREMENTS = "requirements.txt"
-# A line that names a file makes the file a part of what is required.
+# A line that names a file: the content of the file is part of the requirements.
 _NAMES_A_FILE = re.compile(r"^\s*(-|\.|/|file:)|[ /]\.{0,2}/|@\s*file:", re.MULTILINE)
 _READY = ".ready"
 
@@ -36,66 +36,66 @@ _READY = ".ready"
 def python_for(
     kind: Kind, code: Path, environment: Mapping[str, str], say: Say
 ) -> Iterator[str]:  # fmt: skip
-    """The interpreter that runs a program, with what the program requires installed.
+    """The interpreter that runs a program, with the program's requirements installed.
 
-    Raises :class:`ProcessFailed` as the toolkit does if it cannot be installed.
+    Raises :class:`ProcessFailed`, as AWS's toolkit does, if the installation fails.
     """
-    wanted = _wanted(kind, code)
-    if not wanted:
+    requirements = _requirements(kind, code)
+    if not requirements:
         yield sys.executable
         return
     cache = environment.get("SAGELOOP_CACHE_DIR")
-    # A job without a network could not install on AWS what an earlier one left in the cache.
+    # On AWS a job without network could not install packages that an earlier job cached.
     if cache is None or "AWS_ENDPOINT_URL" not in environment:
         with tempfile.TemporaryDirectory(prefix="sageloop-environment-") as once:
-            yield _installed(Path(once), kind, wanted, code, say)
+            yield _installed(Path(once), kind, requirements, code, say)
         return
     folder = Path(cache) / "environments" / _key(kind, code)
-    yield _cached(folder, kind, wanted, code, say)
+    yield _cached(folder, kind, requirements, code, say)
 
 
 def overlay(folder: Path) -> str:
-    """Make an environment over this Python; returns its interpreter."""
+    """Create an overlay environment of this Python; returns its interpreter."""
     venv.EnvBuilder(symlinks=True, with_pip=importlib.util.find_spec("pip") is None).create(folder)
     tag = f"python{sys.version_info.major}.{sys.version_info.minor}"
     own = folder / "lib" / tag / "site-packages"
-    # This Python may be an environment itself, so the standard option for this is not enough;
-    # addsitedir because packages that are installed as editable have files of their own there.
+    # This Python may be a virtual environment itself, for which system-site-packages is not enough;
+    # addsitedir because packages installed as editable have .pth files.
     lines = [f"import site; site.addsitedir({path!r})\n" for path in _packages_below()]
     (own / "below.pth").write_text("".join(lines))
     return str(folder / "bin" / "python")
 
 
-def _wanted(kind: Kind, code: Path) -> list[str]:
-    """What pip is to install, in its words."""
+def _requirements(kind: Kind, code: Path) -> list[str]:
+    """The requirement arguments of pip install."""
     required = ["-r", REQUIREMENTS] if (code / REQUIREMENTS).exists() else []
     if kind is Kind.PACKAGE:
         return [".", *required]
     return required if kind is Kind.SCRIPT else []
 
 
-def _cached(folder: Path, kind: Kind, wanted: list[str], code: Path, say: Say) -> str:
+def _cached(folder: Path, kind: Kind, requirements: list[str], code: Path, say: Say) -> str:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # let go by the system, however this process ends
+        fcntl.flock(lock, fcntl.LOCK_EX)  # released by the system when this process ends
         if (folder / _READY).exists():
             say(f"Requirements: the environment {folder.name} is cached, nothing is installed")
             return str(folder / "bin" / "python")
         shutil.rmtree(folder, ignore_errors=True)
-        python = _installed(folder, kind, wanted, code, say)
+        python = _installed(folder, kind, requirements, code, say)
         (folder / _READY).touch()
         return python
 
 
-def _installed(folder: Path, kind: Kind, wanted: list[str], code: Path, say: Say) -> str:
+def _installed(folder: Path, kind: Kind, requirements: list[str], code: Path, say: Say) -> str:
     began = time.monotonic()
     python = overlay(folder)
     command = [python, "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-color"]
     own_build = not (code / "pyproject.toml").exists() and importlib.util.find_spec("setuptools")
     if kind is Kind.PACKAGE and own_build:
         command.append("--no-build-isolation")
-    command += wanted
-    say(f"Installing dependencies in an environment of their own: {quoted(command)}")
+    command += requirements
+    say(f"Installing dependencies in an overlay environment: {quoted(command)}")
     code_of_pip = subprocess.run(command, cwd=code, check=False).returncode
     if code_of_pip:
         name = "InstallModuleError" if kind is Kind.PACKAGE else "InstallRequirementsError"
@@ -105,19 +105,19 @@ def _installed(folder: Path, kind: Kind, wanted: list[str], code: Path, say: Say
 
 
 def _key(kind: Kind, code: Path) -> str:
-    """A name for what is required of which Python."""
-    seen = hashlib.sha256(f"{sys.executable}\0{sys.version}\0{kind}".encode())
+    """The cache key of the requirements and this Python."""
+    digest = hashlib.sha256(f"{sys.executable}\0{sys.version}\0{kind}".encode())
     for path in _packages_below():
         names = sorted(p.name for p in Path(path).glob("*.dist-info"))
-        seen.update("\0".join([path, *names]).encode())
+        digest.update("\0".join([path, *names]).encode())
     requirements = code / REQUIREMENTS
     text = requirements.read_bytes() if requirements.exists() else b""
-    seen.update(text)
+    digest.update(text)
     if kind is Kind.PACKAGE or _NAMES_A_FILE.search(text.decode(errors="replace")):
-        seen.update(str(code).encode())
+        digest.update(str(code).encode())
         for file in sorted(p for p in code.rglob("*") if p.is_file()):
-            seen.update(f"\0{file.relative_to(code)}\0".encode() + file.read_bytes())
-    return seen.hexdigest()[:32]
+            digest.update(f"\0{file.relative_to(code)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()[:32]
 
 
 def _packages_below() -> list[str]:

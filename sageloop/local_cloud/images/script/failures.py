@@ -1,4 +1,4 @@
-"""How a container of a framework tells that it failed."""
+"""Failures of a framework's container, and the files that report them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _OUT_OF_MEMORY = "OutOfMemory: Process killed by SIGKILL (signal 9)"
 
 
 class ClientError(Exception):
-    """Something that the job's owner did; the text is the whole reason."""
+    """An error of the job's owner; its text is the complete failure reason."""
 
 
 class ProcessFailed(ClientError):
-    """A program that was started ended with a code other than zero.
+    """A process ended with a nonzero exit code.
 
-    ``kind`` is the toolkit's name for what the program was for.
+    ``kind`` is the toolkit's name for the purpose of the process.
     """
 
     def __init__(self, kind: str, *, command: Sequence[str], code: int, message: str = "") -> None:
@@ -30,11 +30,11 @@ class ProcessFailed(ClientError):
 
 
 class Terminated(Exception):
-    """The platform stopped the container: no failure of the script's."""
+    """The platform stopped the container; not a failure of the script."""
 
 
-def told(error: Exception) -> str:
-    """What goes into the failure file."""
+def failure_text(error: Exception) -> str:
+    """The content of the failure file."""
     if isinstance(error, ClientError):
         return str(error)
     trace = "".join(traceback.format_exception(error))
@@ -42,23 +42,23 @@ def told(error: Exception) -> str:
 
 
 def exit_code(error: Exception) -> int:
-    """The container's exit code: the system's number of the error, if it has one, or 1."""
+    """The container's exit code: the error's errno, if it has one, or 1."""
     number = None if isinstance(error, ClientError) else getattr(error, "errno", None)
     return number if isinstance(number, int) else 1
 
 
 def write_failure(output: Path, text: str) -> None:
-    """Write the failure file, unless the script has written its own."""
+    """Write the failure file, unless the script has written it."""
     _write_new(output / "failure", text)
 
 
 def write_success(output: Path) -> None:
-    """Leave the file that says that all went well."""
+    """Write the success file."""
     _write_new(output / "success", "")
 
 
 def quoted(command: Sequence[str]) -> str:
-    """A command line for people."""
+    """The shell-quoted command for messages."""
     return shlex.join(command)
 
 

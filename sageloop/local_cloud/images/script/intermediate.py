@@ -1,4 +1,4 @@
-"""Files of ``/opt/ml/output/intermediate``, copied to S3 while the script runs."""
+"""Uploads files of ``/opt/ml/output/intermediate`` to S3 while the script runs."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Say = Callable[[str], None]
 
 
 class Intermediate:
-    """Uploads what is new or changed each second, and once more at the end.
+    """Uploads new and changed files each second, and once more at the end.
 
-    Does nothing unless the hyperparameter ``sagemaker_s3_output`` names a place in S3.
+    Inactive unless the hyperparameter ``sagemaker_s3_output`` is an S3 URI.
     """
 
     def __init__(self, training: Training, say: Say) -> None:
@@ -61,16 +61,16 @@ class Intermediate:
                     s3.upload(path, f"{self._target}/{name}", self._training.environment)
                     self._sent[path] = state
             except FileNotFoundError:
-                continue  # deleted meanwhile
+                continue  # deleted concurrently
             except ClientError as error:
                 self._say(f"intermediate output: {error}")
 
 
 def _target(training: Training) -> str | None:
-    given = training.platform.get("sagemaker_s3_output")
-    if not given or str(given).startswith("file:"):
+    uri = training.platform.get("sagemaker_s3_output")
+    if not uri or str(uri).startswith("file:"):
         return None
-    if not str(given).startswith("s3://"):
-        raise ClientError(f"sagemaker_s3_output must be a place in S3 (s3://...), got {given!r}")
+    if not str(uri).startswith("s3://"):
+        raise ClientError(f"sagemaker_s3_output must be an S3 URI (s3://...), got {uri!r}")
     job = training.environment.get("TRAINING_JOB_NAME", "")
-    return "/".join([str(given).rstrip("/"), *([job] if job else []), "output/intermediate"])
+    return "/".join([str(uri).rstrip("/"), *([job] if job else []), "output/intermediate"])

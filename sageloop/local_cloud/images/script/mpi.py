@@ -1,8 +1,8 @@
-"""MPI: the first host runs ``mpirun`` for all, the others wait for its end.
+"""MPI: the first host runs ``mpirun`` for all hosts, the others wait for its end.
 
-On AWS each host runs its own processes, which the first one starts by SSH. Hosts of this machine
-share its processors anyway, so all processes run as the first host's: they have its
-``/opt/ml`` and its ``SM_CURRENT_HOST``.
+On AWS each host runs its own processes, which the first host starts by SSH. Local hosts share one
+machine, so all processes run on the first host: they have its ``/opt/ml`` and its
+``SM_CURRENT_HOST``.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _SECONDS_TO_MEET = 120.0
 _RETRY_SECONDS = 0.1
 
 
-def command(training: Training, processes: int, alone: Sequence[str]) -> list[str]:
-    """The command line of the first host."""
+def command(training: Training, processes: int, single: Sequence[str]) -> list[str]:
+    """The ``mpirun`` command of the first host."""
     options = training.framework.get("sagemaker_mpi_custom_mpi_options")
     own = _open_mpi() if _is_open_mpi() else []
     return [
-        "mpirun", "-np", str(processes), *own, *shlex.split(str(options or "")), *_aware(alone),
+        "mpirun", "-np", str(processes), *own, *shlex.split(str(options or "")), *_aware(single),
     ]  # fmt: skip
 
 
@@ -47,15 +47,15 @@ def others_waiting(training: Training) -> Iterator[None]:
             for _ in range(others):
                 links.enter_context(listener.accept()[0])
         except TimeoutError:
-            raise ClientError("MPI: the other hosts of the job did not come up") from None
+            raise ClientError("MPI: the other hosts of the job did not connect") from None
         yield
 
 
 def await_first(training: Training) -> None:
     """Wait for the end of the first host's processes. Raises :class:`ClientError`.
 
-    Like AWS's training toolkit, a waiting host succeeds however they end: the job fails for the
-    first host's reason, and no order of two exit codes decides.
+    As in AWS's training toolkit, a waiting host succeeds whatever their exit code: the job fails
+    with the first host's reason, independent of the order of two exit codes.
     """
     place = meeting_point(training.environment, training.master)
     with _connected(place) as link, suppress(OSError):
@@ -69,19 +69,21 @@ def _connected(place: tuple[str, int]) -> socket.socket:
             link = socket.create_connection(place)
         except OSError as error:
             if time.monotonic() > until:
-                raise ClientError(f"MPI: nobody is at {place}: {error}") from error
-            time.sleep(_RETRY_SECONDS)  # the first host is not up yet
+                raise ClientError(
+                    f"MPI: cannot connect to the first host at {place}: {error}"
+                ) from error
+            time.sleep(_RETRY_SECONDS)  # the first host does not listen yet
         else:
             link.settimeout(None)
             return link
 
 
-def _aware(alone: Sequence[str]) -> list[str]:
-    """Python through mpi4py, where there is one: an exception in one process ends all."""
-    if alone[0] == "/bin/sh" or "--" not in alone or not importlib.util.find_spec("mpi4py"):
-        return list(alone)
-    rest = alone[alone.index("--") + 1 :]
-    return [alone[0], "-m", "mpi4py", *rest]
+def _aware(single: Sequence[str]) -> list[str]:
+    """Run Python through mpi4py, if installed: an exception in one process then ends all."""
+    if single[0] == "/bin/sh" or "--" not in single or not importlib.util.find_spec("mpi4py"):
+        return list(single)
+    rest = single[single.index("--") + 1 :]
+    return [single[0], "-m", "mpi4py", *rest]
 
 
 def _open_mpi() -> list[str]:
@@ -89,7 +91,7 @@ def _open_mpi() -> list[str]:
 
 
 def _is_open_mpi() -> bool:
-    told = subprocess.run(
+    version = subprocess.run(
         ["mpirun", "--version"], capture_output=True, text=True, check=False, stdin=sys.stdin
     )
-    return "Open MPI" in told.stdout
+    return "Open MPI" in version.stdout

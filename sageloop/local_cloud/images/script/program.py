@@ -1,4 +1,4 @@
-"""What ``train`` does, from the code to the files that tell how it ended."""
+"""The ``train`` command: from fetching the code to the success or failure file."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def train(framework: Framework | None) -> int:
             _run(job, framework, stop)
     except failures.Terminated:
         return _TERMINATED
-    except Exception as error:  # whatever it is, the job's owner is to read it
-        text = failures.told(error)
+    except Exception as error:  # every error is reported to the job's owner
+        text = failures.failure_text(error)
         failures.write_failure(job.output, text)
         _print(f"Reporting training FAILURE\n{text}")
         return failures.exit_code(error)
@@ -52,8 +52,8 @@ def _run(job: training.Training, framework: Framework | None, stop: child.Stop) 
     if kind is entry.Kind.COMMAND and (job.code / name).exists():
         (job.code / name).chmod(0o777)
     with python_for(kind, job.code, os.environ, say) as python:
-        given = variables.arguments(job.hyperparameters)
-        launch = distribution.launch(job, Program(name, kind, given, python), framework)
+        arguments = variables.arguments(job.hyperparameters)
+        launch = distribution.launch(job, Program(name, kind, arguments, python), framework)
         for note in launch.notes:
             say(note)
         _start(job, launch, capture=framework is not None and framework.captures_errors, stop=stop)
@@ -63,7 +63,7 @@ def _start(job: training.Training, launch: Launch, *, capture: bool, stop: child
     environment = dict(os.environ) | variables.variables(job) | launch.variables
     stand_ins = environment.pop("SAGELOOP_STAND_INS", None)
     if stand_ins is not None:
-        # Last: a library that is really there goes before what stands in for it.
+        # Last: an installed library has priority over its replacement.
         environment["PYTHONPATH"] += f"{os.pathsep}{stand_ins}"
     if launch.mpi is not None and job.host != job.master:
         mpi.await_first(job)

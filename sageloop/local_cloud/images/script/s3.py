@@ -1,4 +1,4 @@
-"""Objects of S3 as a container reads and writes them: one signed request each."""
+"""S3 access from a container: one signed request for each object."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def _answer(
     method: str, uri: str, environment: Mapping[str, str], body: bytes | None = None
 ) -> Any:
     request = _signed(method, uri, environment, body)
-    # On this machine there is no proxy between a container and its cloud.
+    # There is no proxy between a local container and its cloud.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         return opener.open(request, timeout=_SECONDS)
     except urllib.error.HTTPError as error:
-        told = error.read().decode(errors="replace")
-        raise ClientError(f"{method} of {uri} was refused: {error.code} {told}") from error
+        message = error.read().decode(errors="replace")
+        raise ClientError(f"{method} of {uri} was refused: {error.code} {message}") from error
     except OSError as error:
         raise ClientError(
             f"{uri} could not be reached: {error}. A job with network isolation has no S3: its "
@@ -48,13 +48,13 @@ def _answer(
 def _signed(
     method: str, uri: str, environment: Mapping[str, str], body: bytes | None
 ) -> urllib.request.Request:
-    # Only this much of botocore: a whole client takes longer to load than many a script.
+    # Only the signer of botocore: a client takes longer to load than many scripts run.
     from botocore.auth import S3SigV4Auth
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials
 
     region = environment.get("AWS_REGION", environment.get("AWS_DEFAULT_REGION", "us-east-1"))
-    # A type of its own: what urllib adds would make the body a form.
+    # An explicit type: urllib's default would declare the body as a form.
     headers = {} if body is None else {"Content-Type": "application/octet-stream"}
     made = AWSRequest(method, _url(uri, region, environment), headers=headers, data=body)
     key = environment.get("AWS_ACCESS_KEY_ID")

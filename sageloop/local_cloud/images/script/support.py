@@ -1,4 +1,4 @@
-"""Which ways of distributing a script run on this machine."""
+"""The kinds of distributed training that are supported locally."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _REFUSED = {
 
 
 def refusal(hyperparameters: Mapping[str, Any]) -> str | None:
-    """Why a script cannot be distributed as asked, in one line; ``None`` if it can."""
-    asked = [name for name, value in hyperparameters.items() if _on(value)]
+    """Why a script cannot be distributed as configured, in one line; ``None`` if it can."""
+    requested = [name for name, value in hyperparameters.items() if _on(value)]
     for name, what in _REFUSED.items():
-        if name in asked:
+        if name in requested:
             return f"script mode with {what} (hyperparameter {name}) has no local counterpart"
-    if "sagemaker_mpi_enabled" in asked and shutil.which("mpirun") is None:
+    if "sagemaker_mpi_enabled" in requested and shutil.which("mpirun") is None:
         return (
             "script mode with MPI (hyperparameter sagemaker_mpi_enabled) needs mpirun, which is "
             "not on the PATH of the local cloud"
@@ -30,6 +30,6 @@ def refusal(hyperparameters: Mapping[str, Any]) -> str | None:
 
 
 def _on(value: Any) -> bool:
-    given = parsed(value)
-    # The SDK writes an empty dictionary where there are no parameters.
-    return bool(given) and given not in ("false", "False")
+    setting = parsed(value)
+    # The SageMaker SDK writes an empty dictionary if there are no parameters.
+    return bool(setting) and setting not in ("false", "False")

@@ -1,4 +1,4 @@
-"""The job as script mode sees it: what the platform wrote under ``/opt/ml``."""
+"""The training job of script mode, read from the files under ``/opt/ml``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 INSIDE = PurePosixPath("/opt/ml")
 _PREFIX = "sagemaker_"
-# The platform's own; all others that begin with its prefix are meant for the framework.
+# Hyperparameters of the platform; all others with its prefix are meant for the framework.
 _PLATFORM = frozenset(
     ("sagemaker_program", "sagemaker_submit_directory", "sagemaker_enable_cloudwatch_metrics",
      "sagemaker_region", "sagemaker_container_log_level", "sagemaker_job_name",
@@ -26,7 +26,7 @@ _DISTRIBUTED = (
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """A job on one host. ``hyperparameters`` are the user's, ``platform`` AWS's own."""
+    """A job on one host. ``hyperparameters`` are the user's, ``platform`` those of AWS."""
 
     base: Path
     environment: Mapping[str, str]
@@ -38,12 +38,12 @@ class Training:
 
     @property
     def code(self) -> Path:
-        """Where the code lies and runs."""
+        """The directory in which the code runs."""
         return self.base / "code"
 
     @property
     def output(self) -> Path:
-        """Where a job tells how it ended."""
+        """The directory of the success and failure files."""
         return self.base / "output"
 
     @property
@@ -63,7 +63,7 @@ class Training:
 
     @property
     def groups(self) -> list[Mapping[str, Any]]:
-        """The instance groups, as the resource configuration tells them."""
+        """The instance groups of the resource configuration."""
         return list(self.resources.get("instance_groups", ()))
 
     @property
@@ -79,10 +79,10 @@ class Training:
 
     @property
     def distribution_groups(self) -> list[str]:
-        """The groups whose hosts train together."""
-        given = self.framework.get("sagemaker_distribution_instance_groups")
-        if given is not None:
-            return list(given)
+        """The instance groups whose hosts train together."""
+        names = self.framework.get("sagemaker_distribution_instance_groups")
+        if names is not None:
+            return list(names)
         return [self.group] if any(self.framework.get(key) for key in _DISTRIBUTED) else []
 
     @property
@@ -91,39 +91,43 @@ class Training:
         if not self.groups:
             return self.hosts
         chosen = self.distribution_groups
-        found = (g["hosts"] for g in self.groups if g["instance_group_name"] in chosen)
-        return [host for hosts in found for host in hosts]
+        groups = (g["hosts"] for g in self.groups if g["instance_group_name"] in chosen)
+        return [host for hosts in groups for host in hosts]
 
     @property
     def master(self) -> str:
-        """The host that leads."""
+        """The host that coordinates the others."""
         return (self.distribution_hosts or self.hosts)[0]
 
     @property
     def entry_point(self) -> str | None:
         """The name of the user's program."""
-        given = self.environment.get("SAGEMAKER_PROGRAM", self.platform.get("sagemaker_program"))
-        return None if given is None else str(given)
+        name = self.environment.get("SAGEMAKER_PROGRAM", self.platform.get("sagemaker_program"))
+        return None if name is None else str(name)
 
     @property
     def module_directory(self) -> str:
-        """Where the code comes from."""
-        given = self.platform.get("sagemaker_submit_directory")
-        return str(self.code) if given is None else str(given)
+        """The source of the code."""
+        directory = self.platform.get("sagemaker_submit_directory")
+        return str(self.code) if directory is None else str(directory)
 
     @property
     def log_level(self) -> Any:
-        """The level of log lines, 20 for information."""
+        """The log level, 20 (INFO) by default."""
         return self.platform.get("sagemaker_container_log_level", 20)
 
-    def here(self, path: str) -> Path:
-        """A path as it is on this machine, where ``/opt/ml`` may be another directory."""
-        told = PurePosixPath(path)
-        return self.base / told.relative_to(INSIDE) if told.is_relative_to(INSIDE) else Path(told)
+    def local_path(self, path: str) -> Path:
+        """A container path as a path of this machine, where ``/opt/ml`` may differ."""
+        container_path = PurePosixPath(path)
+        return (
+            self.base / container_path.relative_to(INSIDE)
+            if container_path.is_relative_to(INSIDE)
+            else Path(container_path)
+        )
 
 
 def read(environment: Mapping[str, str]) -> Training:
-    """The job that ``/opt/ml``, or ``SAGEMAKER_BASE_DIR``, tells of."""
+    """Read the job from ``/opt/ml`` or ``SAGEMAKER_BASE_DIR``."""
     base = Path(environment.get("SAGEMAKER_BASE_DIR", str(INSIDE)))
     config = base / "input" / "config"
     values = {name: parsed(text) for name, text in _read(config / "hyperparameters.json").items()}
@@ -141,7 +145,7 @@ def read(environment: Mapping[str, str]) -> Training:
 
 
 def parsed(text: Any) -> Any:
-    """The value of a hyperparameter: what its text is in JSON, or the text itself."""
+    """The value of a hyperparameter: parsed as JSON, or the text if that fails."""
     try:
         return json.loads(text)
     except (ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""The ``SM_*`` variables and the arguments that a script is given."""
+"""The ``SM_*`` environment variables and the arguments of a script."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sageloop.local_cloud.images.script.training import Training
 
 
 def arguments(hyperparameters: Mapping[str, Any]) -> list[str]:
-    """Hyperparameters as a command line: ``--name value``, in the order of their names."""
+    """Hyperparameters as arguments: ``--name value``, in the order of their names."""
     return [
         word for name in sorted(hyperparameters)
         for word in (_option(name), _argument(hyperparameters[name]))
@@ -21,9 +21,9 @@ def arguments(hyperparameters: Mapping[str, Any]) -> list[str]:
 
 
 def variables(training: Training) -> dict[str, str]:
-    """Every variable that a script finds in its environment beside those of its container."""
+    """The environment variables of a script, beside those of its container."""
     named = {f"SM_{name.upper()}": _text(value) for name, value in _all(training)}
-    # A shell cannot read a name with a hyphen; version 3 of AWS's SDK writes an underscore.
+    # Shells cannot read a name with a hyphen; version 3 of AWS's SDK writes an underscore.
     own = ("SM_HP_", "SM_CHANNEL_")
     plain = {
         name.replace("-", "_"): value for name, value in named.items() if name.startswith(own)
@@ -54,7 +54,7 @@ def _all(training: Training) -> Iterator[tuple[str, Any]]:
 
 
 def _shared(training: Training) -> dict[str, Any]:
-    """What is a variable of its own and a member of ``SM_TRAINING_ENV`` as well."""
+    """Values that have their own variable and are members of ``SM_TRAINING_ENV`` too."""
     base, resources = training.base, training.resources
     name = training.entry_point
     return {
@@ -104,12 +104,12 @@ def _training_environment(training: Training) -> dict[str, Any]:
 
 
 def gpus() -> int:
-    """How many graphics processors this machine has."""
+    """The number of GPUs of this machine."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return 0
-    told = subprocess.run([tool, "--list-gpus"], capture_output=True, text=True, check=False)
-    return sum(line.startswith("GPU ") for line in told.stdout.splitlines())
+    listing = subprocess.run([tool, "--list-gpus"], capture_output=True, text=True, check=False)
+    return sum(line.startswith("GPU ") for line in listing.stdout.splitlines())
 
 
 def _channel_paths(training: Training) -> dict[str, str]:
@@ -117,8 +117,8 @@ def _channel_paths(training: Training) -> dict[str, str]:
 
 
 def _python_path(training: Training) -> str:
-    given = training.environment.get("PYTHONPATH")
-    return os.pathsep.join([str(training.code), *([given] if given else [])])
+    path = training.environment.get("PYTHONPATH")
+    return os.pathsep.join([str(training.code), *([path] if path else [])])
 
 
 def _text(value: Any) -> str:

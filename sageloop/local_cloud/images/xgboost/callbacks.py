@@ -1,4 +1,4 @@
-"""What happens after each round: lines for the log, checkpoints, the end on SIGTERM."""
+"""Training callbacks: metric lines, checkpoints, and the stop on SIGTERM."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ _AVERAGED = {"macro": "macro", "micro": "micro", "binary": "binary"}
 
 
 class Monitor(xgboost.callback.TrainingCallback):
-    """A line of metrics a round, numbered on from a checkpoint; only the first worker's."""
+    """Logs the metrics of each round, numbered from a checkpoint on; the first worker's only."""
 
     def __init__(self, first_round: int) -> None:
         super().__init__()
         self._first = first_round
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-        """Write the line; never stops the training."""
+        """Log the metrics; never stops the training."""
         if collective.get_rank() == 0:
-            told = [
+            fields = [
                 f"{data}-{metric}:{values[-1]:.5f}"
-                for data, found in evals_log.items()
-                for metric, values in found.items()
+                for data, metrics in evals_log.items()
+                for metric, values in metrics.items()
             ]
-            platform.show(f"[{epoch + self._first}]\t" + "\t".join(told) + "\n")
+            platform.show(f"[{epoch + self._first}]\t" + "\t".join(fields) + "\n")
         return False
 
 
 class Checkpoints(xgboost.callback.TrainingCallback):
-    """The model of each round, the last five kept, named as AWS's container does."""
+    """Saves the model of each round and keeps the last five, with the names of AWS's container."""
 
     def __init__(self, directory: Path, first_round: int) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Checkpoints(xgboost.callback.TrainingCallback):
         self._first = first_round
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-        """Write the file whole, then give it its name; never stops the training."""
+        """Write the checkpoint atomically; never stops the training."""
         if collective.get_rank() == 0:
             number = epoch + self._first
             part = self._directory / f"{_CHECKPOINT}.{number}.sagemaker-ignore"
@@ -61,83 +61,85 @@ class Checkpoints(xgboost.callback.TrainingCallback):
 
 
 def latest(directory: Path | None) -> tuple[bytes, int]:
-    """The newest checkpoint that can be read, and the round after it; nothing and 0 if none."""
+    """The newest readable checkpoint and the round after it; ``None`` and 0 without one."""
     if directory is None or not directory.is_dir():
         return b"", 0
-    found = {
+    checkpoints = {
         int(path.name.rpartition(".")[2]): path
         for path in directory.iterdir()
         if re.fullmatch(rf"{_CHECKPOINT}\.[0-9]+", path.name)
     }
-    for number in sorted(found, reverse=True):
-        content = found[number].read_bytes()
+    for number in sorted(checkpoints, reverse=True):
+        content = checkpoints[number].read_bytes()
         try:
             xgboost.Booster().load_model(bytearray(content))
         except xgboost.core.XGBoostError:
-            platform.log(f"{found[number].name} cannot be read; the one before is tried", "WARNING")
+            platform.log(
+                f"{checkpoints[number].name} cannot be read; trying the previous one", "WARNING"
+            )
             continue
         return content, number + 1
     return b"", 0
 
 
 class Stop(xgboost.callback.TrainingCallback):
-    """Ends the training after the round in which SIGTERM came to any worker."""
+    """Ends the training after the round in which any worker received SIGTERM."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._asked = False
+        self._requested = False
         signal.signal(signal.SIGTERM, self._on_signal)
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-        """Whether to stop; all workers say the same."""
+        """Whether to stop; equal on all workers."""
         if not collective.is_distributed():
-            return self._asked
-        flag = np.array([int(self._asked)], np.int32)
+            return self._requested
+        flag = np.array([int(self._requested)], np.int32)
         return bool(collective.allreduce(flag, collective.Op.MAX)[0])
 
     def _on_signal(self, _: int, __: FrameType | None) -> None:
-        self._asked = True
+        self._requested = True
 
 
 def early_stopping(values: Mapping[str, Any], rounds: int, *, validated: bool) -> Any:
-    """Stops when the last metric has not got better for so many rounds, and keeps the best."""
-    asked = hp.metrics(values)
+    """Stop if the last metric has not improved for ``rounds`` rounds, and keep the best model."""
+    names = hp.metrics(values)
     return xgboost.callback.EarlyStopping(
         rounds=rounds,
         data_name="validation" if validated else "train",
-        metric_name=asked[-1] if asked else None,
-        maximize=asked[-1].split("@")[0] in MAXIMISED if asked else None,
+        metric_name=names[-1] if names else None,
+        maximize=names[-1].split("@")[0] in MAXIMISED if names else None,
         save_best=True,
     )
 
 
 def custom_metric(names: Sequence[str]) -> Callable[[Any, Any], list[tuple[str, float]]]:
-    """The metrics that the container computes; of several workers, their mean by rows."""
+    """The metrics that the container computes; over several workers, their mean by rows."""
 
     def evaluate(predicted: Any, matrix: Any) -> list[tuple[str, float]]:
-        truth = matrix.get_label()
-        found = np.array([_value(name, predicted, truth) for name in names])
+        labels = matrix.get_label()
+        values = np.array([_value(name, predicted, labels) for name in names])
         if collective.is_distributed():
-            mine = np.append(found, 1.0) * len(truth)
+            mine = np.append(values, 1.0) * len(labels)
             total = collective.allreduce(mine, collective.Op.SUM)
-            found = total[:-1] / max(total[-1], 1.0)
-        return list(zip(names, found.tolist(), strict=True))
+            values = total[:-1] / max(total[-1], 1.0)
+        return list(zip(names, values.tolist(), strict=True))
 
     return evaluate
 
 
-def _value(name: str, predicted: Any, truth: Any) -> float:
+def _value(name: str, predicted: Any, labels: Any) -> float:
     from sklearn import metrics
 
     if name == "mse":
-        return float(np.mean((predicted - truth) ** 2))
+        return float(np.mean((predicted - labels) ** 2))
     if name == "r2":
-        return float(metrics.r2_score(truth, predicted))
+        return float(metrics.r2_score(labels, predicted))
     classes = _classes(predicted)
     if name == "accuracy":
-        return float(np.mean(classes == truth))
+        return float(np.mean(classes == labels))
     if name == "balanced_accuracy":
-        return float(metrics.balanced_accuracy_score(truth, classes))
+        return float(metrics.balanced_accuracy_score(labels, classes))
     kind, _, average = name.partition("_")
     score = {
         "f1": metrics.f1_score, "precision": metrics.precision_score,
@@ -145,7 +147,7 @@ def _value(name: str, predicted: Any, truth: Any) -> float:
     }[kind]  # fmt: skip
     if not average:
         average = "macro" if kind == "f1" else "binary"
-    return float(score(truth, classes, average=_AVERAGED[average], zero_division=0))
+    return float(score(labels, classes, average=_AVERAGED[average], zero_division=0))
 
 
 def _classes(predicted: Any) -> Any:

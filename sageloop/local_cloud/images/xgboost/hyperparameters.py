@@ -1,7 +1,7 @@
-"""The algorithm's hyperparameters, as a table; all arrive as strings.
+"""The hyperparameters of XGBoost, as a table of rules; all arrive as strings.
 
-The table is the union of the versions' lists. What the XGBoost library no longer knows is
-accepted, said to have no effect, and left out.
+The table is the union of all versions. A hyperparameter that the installed XGBoost library does
+not support is accepted, logged as without effect, and left out.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/xgboost_hyperparameters.html
 """
@@ -126,7 +126,7 @@ _NOT_BOOSTER = (
 
 
 def typed(raw: Mapping[str, str]) -> dict[str, Any]:
-    """Hyperparameters as values. Raises :class:`HyperparameterError` that names the first wrong."""
+    """Parse hyperparameters. Raises :class:`HyperparameterError` for the first invalid one."""
     values = rules.typed(
         _TABLE, {_ALIASES.get(name, name): text for name, text in raw.items()}, ("num_round",)
     )
@@ -138,28 +138,28 @@ def typed(raw: Mapping[str, str]) -> dict[str, Any]:
 
 
 def notes(values: Mapping[str, Any]) -> list[str]:
-    """Lines for the log: what is done otherwise than was asked."""
-    told = [
+    """Log lines about hyperparameters that have no effect or another one locally."""
+    lines = [
         f"hyperparameter {name} is accepted and has no effect in this version of XGBoost"
         for name in values
         if name in WITHOUT_EFFECT
     ]
     if values.get("tree_method") == "gpu_hist":
-        told.append("tree_method gpu_hist runs as hist on the CPU: there is no GPU here")
-    return told
+        lines.append("tree_method gpu_hist runs as hist on the CPU: GPUs are not supported locally")
+    return lines
 
 
 def metrics(values: Mapping[str, Any]) -> list[str] | None:
-    """Metrics to evaluate, the tuning job's objective among them; ``None`` is the default's."""
-    asked: list[str] | None = values.get("eval_metric")
+    """Evaluation metrics, with a tuning job's objective; ``None``: the default metric."""
+    names: list[str] | None = values.get("eval_metric")
     tuned = str(values.get("_tuning_objective_metric", "")).split(":")
     if len(tuned) < 2:
-        return asked
-    return sorted({*(asked or ()), tuned[1]})
+        return names
+    return sorted({*(names or ()), tuned[1]})
 
 
 def booster_parameters(values: Mapping[str, Any], *, threads: int) -> dict[str, Any]:
-    """What goes to the booster itself; ``threads`` counts unless nthread is given."""
+    """The parameters of the booster; ``threads`` is the default of nthread."""
     own = {name: value for name, value in values.items() if name not in _NOT_BOOSTER}
     if own.get("objective") == "reg:linear":
         own["objective"] = "reg:squarederror"
@@ -172,11 +172,11 @@ def booster_parameters(values: Mapping[str, Any], *, threads: int) -> dict[str, 
     if "interaction_constraints" in own:
         own["interaction_constraints"] = json.dumps(own["interaction_constraints"])
     own.setdefault("nthread", threads)
-    asked = metrics(values)
-    native = [m for m in asked or () if m not in CUSTOM_METRICS]
+    names = metrics(values)
+    native = [m for m in names or () if m not in CUSTOM_METRICS]
     if native:
         own["eval_metric"] = native
-    elif asked is not None:
+    elif names is not None:
         own["disable_default_eval_metric"] = 1
     return own
 
@@ -209,17 +209,17 @@ def _check_classes(values: Mapping[str, Any]) -> None:
 
 def _check_metrics(values: Mapping[str, Any]) -> None:
     objective = str(values.get("objective", "reg:squarederror"))
-    asked = metrics(values) or ()
-    unknown = [name for name in asked if not _is_metric(name)]
+    names = metrics(values) or ()
+    unknown = [name for name in names if not _is_metric(name)]
     if unknown:
         raise HyperparameterError(
             f"Hyperparameter _tuning_objective_metric: {unknown[0]} is not a metric of XGBoost"
         )
-    if "auc" in asked and not objective.startswith(("binary:", "multi:", "rank:")):
+    if "auc" in names and not objective.startswith(("binary:", "multi:", "rank:")):
         raise HyperparameterError(
             "Metric 'auc' can only be applied for classification and ranking problems."
         )
-    if "aft-nloglik" in asked and objective != "survival:aft":
+    if "aft-nloglik" in names and objective != "survival:aft":
         raise HyperparameterError(
             "Metric 'aft-nloglik' can only be applied for 'survival:aft' objective."
         )

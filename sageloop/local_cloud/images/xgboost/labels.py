@@ -1,4 +1,4 @@
-"""Labels that an objective cannot learn from, refused before the training begins."""
+"""Validation of labels by objective, before the training."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _RULES: dict[str, tuple[_Allowed, str]] = {
 
 
 def check(channel: str, labels: npt.NDArray[Any], values: Mapping[str, Any]) -> None:
-    """Raises :class:`DataError` that names the first label that the objective does not allow."""
+    """Raise :class:`DataError` for the first label that the objective does not allow."""
     objective = str(values.get("objective", "reg:squarederror"))
     if not np.isfinite(labels).all():
         raise DataError(f"channel {channel} has a row without a label, or an infinite one")
-    for beginning, (allowed, told) in _RULES.items():
+    for beginning, (allowed, requirement) in _RULES.items():
         if objective.startswith(beginning):
-            _refuse(channel, labels[~allowed(labels)], told)
+            _refuse(channel, labels[~allowed(labels)], requirement)
     if objective.startswith("multi:"):
         fits = (labels >= 0) & (labels < values["num_class"]) & (labels % 1 == 0)
         _refuse(channel, labels[~fits], "label must be in [0, num_class)")
 
 
-def _refuse(channel: str, wrong: npt.NDArray[Any], told: str) -> None:
+def _refuse(channel: str, wrong: npt.NDArray[Any], requirement: str) -> None:
     if wrong.size:
-        raise DataError(f"{told}; channel {channel} has {wrong[0]:g}")
+        raise DataError(f"{requirement}; channel {channel} has {wrong[0]:g}")

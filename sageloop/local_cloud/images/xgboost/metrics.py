@@ -1,4 +1,4 @@
-"""XGBoost's metrics: which way each is better, and how AWS reads them from the log.
+"""XGBoost's metrics: which direction is better, and their regular expressions for the log.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/xgboost-tuning.html
 """
@@ -17,7 +17,7 @@ MINIMISED = (
     "mse", "poisson-nloglik", "rmse", "rmsle", "tweedie-nloglik",
 )  # fmt: skip
 
-# The log agent writes a tab as #011, so that is what the definitions look for.
+# The log agent writes a tab as #011, which the definitions match.
 METRIC_DEFINITIONS = [
     {
         "Name": f"{data}:{metric}",

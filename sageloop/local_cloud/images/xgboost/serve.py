@@ -1,7 +1,7 @@
-"""Serves: ``python -m ...xgboost.serve`` under the inference container contract.
+"""XGBoost serving program: ``python -m ...xgboost.serve`` under the inference contract.
 
-Beside the server's own environment: ``SAGEMAKER_BATCH`` (one prediction a line) and
-``SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT`` (for requests that name no answer's type; text/csv).
+Variables beside those of the server: ``SAGEMAKER_BATCH`` (one prediction a line) and
+``SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT`` (type for requests without Accept; text/csv).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SELECTABLE = "SAGEMAKER_INFERENCE_OUTPUT"
 
 
 class Model:
-    """A booster, asked from many threads."""
+    """A booster that serves concurrent requests."""
 
     def __init__(self, directory: Path) -> None:
         files = [path for path in sorted(directory.iterdir()) if path.is_file()]
@@ -38,30 +38,30 @@ class Model:
             raise ValueError(
                 f"{(named or files)[0].name} is not an XGBoost model: {error}"
             ) from None
-        # One thread a request: a pool for each small request would only add latency.
+        # One thread a request: a thread pool for each small request would only add latency.
         self._booster.set_param({"nthread": 1})
         self.columns = int(self._booster.num_features())
         self._predict = self._predictor()
 
-    def predict(self, asked: Matrix) -> list[Any]:
+    def predict(self, features: Matrix) -> list[Any]:
         """Predictions for rows of features.
 
-        As in AWS's container, which leaves the width to XGBoost, features that a row lacks at
-        its end are missing values. Raises :class:`Refused` if there are more than the model has.
+        As in AWS's container, features that a row lacks at its end are missing values. Raises
+        :class:`Refused` if the rows have more features than the model.
         """
         try:
-            if asked.shape[1] == self.columns:
-                answer: list[Any] = self._predict(asked).tolist()
+            if features.shape[1] == self.columns:
+                answer: list[Any] = self._predict(features).tolist()
             else:
-                answer = self._predict_other_width(asked).tolist()
+                answer = self._predict_other_width(features).tolist()
         except xgboost.core.XGBoostError as error:
             reason = str(error).partition("\nStack trace:")[0]
-            told = f"Unable to evaluate payload provided: {reason}"
-            raise Refused(HTTPStatus.BAD_REQUEST, told) from None
+            message = f"Unable to evaluate payload provided: {reason}"
+            raise Refused(HTTPStatus.BAD_REQUEST, message) from None
         return answer
 
-    def _predict_other_width(self, asked: Matrix) -> Any:
-        data = xgboost.DMatrix(asked, missing=np.nan)
+    def _predict_other_width(self, features: Matrix) -> Any:
+        data = xgboost.DMatrix(features, missing=np.nan)
         return self._booster.predict(data, validate_features=False)
 
     def _predictor(self) -> Callable[[Matrix], Any]:
@@ -69,12 +69,14 @@ class Model:
         try:
             booster.inplace_predict(np.zeros((1, self.columns), dtype=np.float32))
         except (xgboost.core.XGBoostError, NotImplementedError, ValueError):
-            return lambda asked: booster.predict(xgboost.DMatrix(asked, missing=np.nan))
-        return lambda asked: booster.inplace_predict(asked, missing=np.nan, validate_features=False)
+            return lambda features: booster.predict(xgboost.DMatrix(features, missing=np.nan))
+        return lambda features: booster.inplace_predict(
+            features, missing=np.nan, validate_features=False
+        )
 
 
 def decoded(body: bytes, content_type: str, columns: int) -> Matrix:
-    """Rows of features from a request's body."""
+    """Decode rows of features from a request body."""
     kind = media.media_type(content_type) or media.CSV
     try:
         if kind == media.RECORDIO:
@@ -93,10 +95,10 @@ def decoded(body: bytes, content_type: str, columns: int) -> Matrix:
 
 
 def encoded(predictions: list[Any], accept: str, *, batch: bool) -> tuple[bytes, str]:
-    """An answer's body and content type.
+    """Encode predictions as a response body and its content type.
 
-    In real time AWS's container puts CSV answers on one line, joined by commas; in batch it
-    writes one line each.
+    In real time AWS's container joins CSV predictions with commas on one line; in batch it
+    writes one line for each.
     """
     kind = media.media_type(accept.split(",", 1)[0])
     if kind in ("", "*/*", "text/*", media.CSV):
@@ -113,18 +115,18 @@ def encoded(predictions: list[Any], accept: str, *, batch: bool) -> tuple[bytes,
 
 
 def load(directory: Path) -> http_server.Predict:
-    """A predictor of the model in a directory."""
+    """The predictor of the model in a directory."""
     if os.environ.get(_SELECTABLE):
         raise ValueError(
-            f"{_SELECTABLE} (selectable content of answers) is not executed by the local XGBoost"
+            f"{_SELECTABLE} (selectable inference content) is not supported by the local XGBoost"
         )
     model, batch = Model(directory), http_server.in_batch()
     usual = os.environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", media.CSV)
 
     def predict(body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
-        asked = decoded(body, content_type, model.columns)
-        wanted = usual if accept.strip() in ("", "*/*") else accept
-        return encoded(model.predict(asked), wanted, batch=batch)
+        features = decoded(body, content_type, model.columns)
+        response_type = usual if accept.strip() in ("", "*/*") else accept
+        return encoded(model.predict(features), response_type, batch=batch)
 
     return predict
 

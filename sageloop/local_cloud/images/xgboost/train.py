@@ -1,7 +1,7 @@
-"""Trains: ``python -m ...xgboost.train`` under the training container contract.
+"""XGBoost training program: ``python -m ...xgboost.train`` under the training contract.
 
-Several hosts train one model, each on its own part of the data, through XGBoost's collective;
-the first host that has data saves it.
+Several hosts train one model, each on its shard of the data, with XGBoost's collective; the first
+host that has data saves the model.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MODEL_FILE = "xgboost-model"
 _THREADS = 2
 _CHANNELS = ("train", "validation")
 _KNOWN = (*media.LIBSVM, media.CSV, media.PARQUET, media.RECORDIO)
-# AWS's container takes these for the media types, too.
+# AWS's container accepts these as media types, too.
 _SHORT = {
     "csv": media.CSV, "libsvm": media.LIBSVM[0], "parquet": media.PARQUET,
     "recordio-protobuf": media.RECORDIO,
@@ -37,7 +37,7 @@ _LOOPBACK = "127.0.0.1"
 
 
 def main() -> int:
-    """Train once; the exit code is 1 with the reason in the failure file if it cannot be."""
+    """Train once; returns 1 with the reason in the failure file if it fails."""
     return platform.run(_train, client_code=1)
 
 
@@ -46,13 +46,13 @@ def _train(job: platform.Job) -> None:
     for line in hp.notes(values):
         platform.log(line)
     job.check_channels(*_CHANNELS, "code")
-    found = {name: table for name in _CHANNELS if (table := _table(job, name, values)) is not None}
+    tables = {name: table for name in _CHANNELS if (table := _table(job, name, values)) is not None}
     with job.group() as group:
         try:
-            _train_together(job, values, found, group)
+            _train_together(job, values, tables, group)
         except xgboost.core.XGBoostError as error:
             raise platform.TrainingError(_plain(str(error))) from None
-        # No host ends before the model is there.
+        # No host ends before the model is saved.
         group.all_gather({})
 
 
@@ -73,33 +73,33 @@ def _table(job: platform.Job, name: str, values: Mapping[str, Any]) -> Table | N
 
 
 def _content_type(channel: Mapping[str, str]) -> str:
-    told = channel.get("ContentType", media.LIBSVM[0])
-    return _SHORT.get(told.strip().lower(), told)
+    content_type = channel.get("ContentType", media.LIBSVM[0])
+    return _SHORT.get(content_type.strip().lower(), content_type)
 
 
 def _train_together(
-    job: platform.Job, values: Mapping[str, Any], found: Mapping[str, Table], group: Group
+    job: platform.Job, values: Mapping[str, Any], tables: Mapping[str, Table], group: Group
 ) -> None:
     content, first_round = callbacks.latest(job.checkpoints())
-    told = group.all_gather(
+    sizes = group.all_gather(
         {
-            "has": np.array([name in found for name in _CHANNELS]),
-            "widths": np.array([t.features.shape[1] for t in found.values()], np.int64),
+            "has": np.array([name in tables for name in _CHANNELS]),
+            "widths": np.array([t.features.shape[1] for t in tables.values()], np.int64),
             "checkpoint": np.frombuffer(content, np.uint8),
             "round": np.array([first_round]),
         }
     )
-    workers = [rank for rank, given in enumerate(told) if given["has"][0]]
+    workers = [rank for rank, part in enumerate(sizes) if part["has"][0]]
     if not workers:
         raise DataError("No data found in channel train")
-    _check_validation(job, [told[rank]["has"][1] for rank in workers])
-    width = _width(job, [int(w) for given in told for w in given["widths"]])
-    start = bytes(told[workers[0]]["checkpoint"]), int(told[workers[0]]["round"][0])
+    _check_validation(job, [sizes[rank]["has"][1] for rank in workers])
+    width = _width(job, [int(w) for part in sizes for w in part["widths"]])
+    start = bytes(sizes[workers[0]]["checkpoint"]), int(sizes[workers[0]]["round"][0])
     if group.rank not in workers:
-        platform.log(f"Host {job.host} does not have data, and takes no part in the training")
-    with _collective(group, workers) as part:
-        if part:
-            matrices = {name: _matrix(table, width) for name, table in found.items()}
+        platform.log(f"Host {job.host} does not have data and does not participate in the training")
+    with _collective(group, workers) as participates:
+        if participates:
+            matrices = {name: _matrix(table, width) for name, table in tables.items()}
             booster = _boosted(job, values, matrices, start)
             if group.rank == workers[0]:
                 raw = booster.save_raw(raw_format="ubj")
@@ -109,7 +109,7 @@ def _train_together(
 
 @contextmanager
 def _collective(group: Group, workers: list[int]) -> Iterator[bool]:
-    """The context in which this host trains; says whether it takes part."""
+    """Join the collective; yields whether this host participates."""
     if len(workers) == 1:
         yield group.rank == workers[0]
         return
@@ -176,7 +176,7 @@ def _matrix(table: Table, width: int) -> Any:
 
 
 def _width(job: platform.Job, widths: list[int]) -> int:
-    """How many features there are; libsvm names only those that a row has."""
+    """The number of features; libsvm has only those of its rows."""
     kinds = {
         media.media_type(_content_type(job.channels[name]))
         for name in _CHANNELS
@@ -195,8 +195,8 @@ def _check_validation(job: platform.Job, have: list[bool]) -> None:
 
 
 def _plain(message: str) -> str:
-    told = message.partition("\nStack trace")[0].strip()
-    return re.sub(r"^\[[0-9:]+\] \S+:\d+: ", "", told)
+    text = message.partition("\nStack trace")[0].strip()
+    return re.sub(r"^\[[0-9:]+\] \S+:\d+: ", "", text)
 
 
 if __name__ == "__main__":

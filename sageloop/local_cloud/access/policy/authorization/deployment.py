@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from sageloop.local_cloud.access.policy.authorization.rules import (
     ApiCall,
+    Permission,
+    Rule,
+    all_of,
     arns_at,
     fixed,
     on,
     passes,
+    when_set,
 )
 from sageloop.local_cloud.access.policy.authorization.service import ServiceRules
 
@@ -62,6 +66,43 @@ def _target(call: ApiCall) -> list[str]:
     return [call.arn("application-autoscaling", "scalable-target/*")]
 
 
+_LINKED = "sagemaker.application-autoscaling.amazonaws.com"
+_LINKED_ROLE = (
+    f"role/aws-service-role/{_LINKED}/AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
+)
+
+
+def _register(call: ApiCall) -> list[Permission]:
+    """What registering a variant requires of the caller, besides its own action.
+
+    DescribeEndpointConfig, which the page lists too, is not required here: whether the service
+    calls it with the rights of its caller is not verified.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-prerequisites.html
+    """
+    kind, _, rest = call.text("ResourceId").partition("/")
+    if kind != "endpoint":
+        return []
+    endpoint = call.arn("sagemaker", f"endpoint/{rest.partition('/')[0].lower()}")
+    role = call.arn("iam", _LINKED_ROLE, with_region=False)
+    return [
+        Permission("sagemaker:DescribeEndpoint", endpoint),
+        Permission("sagemaker:UpdateEndpointWeightsAndCapacities", endpoint),
+        Permission("iam:CreateServiceLinkedRole", role, {"iam:AWSServiceName": _LINKED}),
+    ]
+
+
+def _tracking_alarms(action: str) -> Rule:
+    """The alarms of a target tracking policy, which the service creates for its caller."""
+
+    def rule(call: ApiCall) -> list[Permission]:
+        name = f"alarm:TargetTracking-{call.text('ResourceId')}-Alarm*"
+        return [Permission(action, call.arn("cloudwatch", name))]
+
+    return rule
+
+
+_TRACKING = "PolicyType == 'TargetTrackingScaling'"
 _ON_TARGETS = ("DeleteScalingPolicy", "DeleteScheduledAction", "DeregisterScalableTarget",
                "PutScalingPolicy", "PutScheduledAction",
                "RegisterScalableTarget")  # fmt: skip
@@ -76,7 +117,12 @@ SCALING = ServiceRules(
         operation: on(arns_at("ResourceARN"), f"application-autoscaling:{operation}")
         for operation in ("ListTagsForResource", "TagResource", "UntagResource")
     },
-    also={"RegisterScalableTarget": passes("RoleARN", "application-autoscaling.amazonaws.com")},
+    also={
+        "RegisterScalableTarget": all_of(
+            passes("RoleARN", "application-autoscaling.amazonaws.com"), _register
+        ),
+        "PutScalingPolicy": when_set(_TRACKING, _tracking_alarms("cloudwatch:PutMetricAlarm")),
+    },
     keys={
         "application-autoscaling:scalable-dimension": "ScalableDimension",
         "application-autoscaling:service-namespace": "ServiceNamespace",

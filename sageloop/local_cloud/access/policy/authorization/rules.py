@@ -6,6 +6,7 @@ of the services are in the other modules of this package.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -35,6 +36,9 @@ def _unresolved(_kind: str, _name: str | bytes) -> None:
     return None
 
 
+_NAME = re.compile(r"[A-Za-z]\w*")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiCall:
     """One call of an API.
@@ -60,7 +64,8 @@ class ApiCall:
 
     def get(self, path: str) -> Any:
         """The value at a JMESPath of the parameters, or ``None``."""
-        return _compiled(path).search(self.params)
+        find, names = _finder(path)
+        return None if names and names.isdisjoint(self.params) else find(self.params)
 
     def text(self, path: str) -> str:
         """The value at a JMESPath as text, or an empty text."""
@@ -91,8 +96,27 @@ Keys = Mapping[str, str]
 
 
 @cache
-def _compiled(path: str) -> Any:
-    return jmespath.compile(path)
+def _finder(path: str) -> tuple[Callable[[Mapping[str, Any]], Any], frozenset[str]]:
+    """A function for a JMESPath, and the names in it: without any of these there is no value.
+
+    No names are returned for a path with a literal, which has a value always. A member, or the
+    first of several, is read without JMESPath, which takes twenty times as long.
+    """
+    names = tuple(name.strip() for name in path.split("||"))
+    if not all(_NAME.fullmatch(name) for name in names):
+        literal = "'" in path and "type(" not in path
+        known = frozenset[str]() if literal else frozenset(_NAME.findall(path))
+        return jmespath.compile(path).search, known
+
+    def first(params: Mapping[str, Any]) -> Any:
+        value = None
+        for name in names:
+            value = params.get(name)
+            if value or (value == 0 and value is not False):
+                break
+        return value
+
+    return first, frozenset(names)
 
 
 def on(

@@ -53,6 +53,7 @@ class ServiceRules:
     tagging: str = ""
     lower_case: bool = False
     any_resource: bool = False
+    _by_action: dict[str, Keys] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def filled_keys(self) -> frozenset[str]:
@@ -71,10 +72,18 @@ class ServiceRules:
         known = reference.action(permission.action)
         if known is None or not permission.action.startswith(f"{self.prefix}:"):
             return permission
-        keys = {key: path for key, path in self.keys.items() if supports_key(known, key)}
-        return Permission(
-            permission.action, permission.resource, {**values(call, keys), **permission.context}
-        )
+        found = values(call, self._keys_of(known))
+        if not found:
+            return permission
+        return Permission(permission.action, permission.resource, {**found, **permission.context})
+
+    def _keys_of(self, action: reference.Action) -> Keys:
+        """The table's condition keys that an action has."""
+        keys = self._by_action.get(action.name)
+        if keys is None:
+            keys = {key: path for key, path in self.keys.items() if supports_key(action, key)}
+            self._by_action[action.name] = keys
+        return keys
 
     def _tagging(self, permissions: list[Permission], call: ApiCall) -> list[Permission]:
         context = tag_keys(call)

@@ -1,8 +1,8 @@
-"""Serving code of the user's own as AWS's framework images serve it.
+"""Serves the user's inference code as AWS's framework images do.
 
-``python -I -m sageloop.local_cloud.images.script.inference --framework=pytorch
-serve`` brings the code, installs what it requires, loads the model with the user's functions or
-the framework's usual ones and then listens.
+``python -I -m sageloop.local_cloud.images.script.inference --framework=pytorch serve`` fetches the
+code, installs its requirements, loads the model with the user's functions or the framework's
+default functions, and then listens.
 
 https://sagemaker.readthedocs.io/en/stable/frameworks/pytorch/using_pytorch.html
 """

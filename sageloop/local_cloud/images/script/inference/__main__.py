@@ -31,9 +31,9 @@ from sageloop.local_cloud.images.script.inference.settings import (
     Settings,
 )
 from sageloop.local_cloud.images.script.inference.workers import (
-    Alone,
     Handles,
     Pool,
+    SingleWorker,
     work,
 )
 
@@ -42,7 +42,7 @@ _MODULE = (__spec__.parent if __spec__ is not None else None) or ""
 
 @dataclass(frozen=True, slots=True)
 class _Image:
-    """How a framework's image serves. ``named``: it serves only what SAGEMAKER_PROGRAM names."""
+    """How a framework's image serves; a ``named`` one requires SAGEMAKER_PROGRAM."""
 
     defaults: defaults.Defaults
     handler: type[Handler]
@@ -64,7 +64,7 @@ class _Served:
     code: Path
 
     def handler(self) -> Handles:
-        """What answers requests; nothing is loaded yet."""
+        """The request handler; no model is loaded yet."""
         if self.framework == "tensorflow":
             return tensorflow.Service(self.settings, self.code)
         image = _IMAGES.get(self.framework or "", _PLAIN)
@@ -74,23 +74,23 @@ class _Served:
 
 
 def main(arguments: list[str]) -> int:
-    """Serve until SIGTERM; the exit code of a container that could not is 1."""
+    """Serve until SIGTERM; returns 1 if the container cannot start."""
     parser = argparse.ArgumentParser(prog="inference", description=__doc__)
     parser.add_argument("verb", choices=["serve"])
     parser.add_argument("--framework", choices=[*sorted(_IMAGES), "tensorflow"])
-    parser.add_argument("--code", type=Path, help="where the code was brought to, once it was")
-    parser.add_argument("--worker", type=int, help="the socket over which a worker is asked")
-    given = parser.parse_args(arguments)
+    parser.add_argument("--code", type=Path, help="directory of the fetched code")
+    parser.add_argument("--worker", type=int, help="descriptor of a worker's socket")
+    parsed = parser.parse_args(arguments)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     try:
-        said = settings.read(os.environ)
-        logging.basicConfig(level=said.log_level)
-        if given.code is None:
-            return _prepared(said, given.framework)
-        served = _Served(given.framework, said, given.code)
-        sys.path[:0] = [str(given.code), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-        if given.worker is not None:
-            work(given.worker, served.handler)
+        configured = settings.read(os.environ)
+        logging.basicConfig(level=configured.log_level)
+        if parsed.code is None:
+            return _prepared(configured, parsed.framework)
+        served = _Served(parsed.framework, configured, parsed.code)
+        sys.path[:0] = [str(parsed.code), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+        if parsed.worker is not None:
+            work(parsed.worker, served.handler)
             return 0
         return _serve(served)
     except (SettingError, ClientError, ProcessFailed) as error:
@@ -98,10 +98,10 @@ def main(arguments: list[str]) -> int:
         return 1
 
 
-def _prepared(said: Settings, framework: str | None) -> int:
-    """Bring the code, then go on in the Python that has what it requires."""
-    brought = code.bring(said, os.environ)
-    python = code.python(said, brought, os.environ, _say)
+def _prepared(configured: Settings, framework: str | None) -> int:
+    """Fetch the code, then continue in the Python that has its requirements."""
+    brought = code.bring(configured, os.environ)
+    python = code.python(configured, brought, os.environ, _say)
     os.execv(python, _command(python, framework, brought))  # noqa: S606
 
 
@@ -111,33 +111,33 @@ def _command(python: str, framework: str | None, brought: Path) -> list[str]:
 
 
 def _serve(served: _Served) -> int:
-    said = served.settings
-    if said.workers == 1 and said.timeout is None:
+    configured = served.settings
+    if configured.workers == 1 and configured.timeout is None:
         handler = served.handler()
         handler.load()
         _say("1 worker: this process, one request at a time (SAGEMAKER_MODEL_SERVER_WORKERS)")
-        reply: Callable[..., http_server.Reply] = Alone(handler).reply
+        reply: Callable[..., http_server.Reply] = SingleWorker(handler).reply
     else:
         command = _command(sys.executable, served.framework, served.code)
-        pool = Pool(command, said.workers, said.timeout)
+        pool = Pool(command, configured.workers, configured.timeout)
         if not pool.wait():
             sys.stderr.write("a worker ended before the model was loaded\n")
             return 1
-        _say(f"{said.workers} workers, a process each")
+        _say(f"{configured.workers} worker processes")
         reply = pool.reply
     return http_server.run(reply)
 
 
-def _module(said: Settings, *, named: bool) -> ModuleType | None:
-    if named and said.program is None:
+def _module(configured: Settings, *, named: bool) -> ModuleType | None:
+    if named and configured.program is None:
         raise SettingError(
             "SAGEMAKER_PROGRAM must name the script that serves (such as inference.py): this "
             "image has no default one"
         )
-    if not named and importlib.util.find_spec(said.module) is None:
-        _say(f"no module {said.module} in the code: the framework's own functions serve")
+    if not named and importlib.util.find_spec(configured.module) is None:
+        _say(f"no module {configured.module} in the code: the framework's default functions serve")
         return None
-    return importlib.import_module(said.module)
+    return importlib.import_module(configured.module)
 
 
 def _say(text: str) -> None:

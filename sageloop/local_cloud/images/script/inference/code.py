@@ -1,4 +1,4 @@
-"""The user's code for inference and what it requires, brought to where it runs."""
+"""Fetches the user's inference code and installs its requirements."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _VARIABLE = "SAGEMAKER_SUBMIT_DIRECTORY"
 
 
 def bring(settings: Settings, environment: Mapping[str, str]) -> Path:
-    """The directory of the user's code; it may not exist if none was given.
+    """The directory of the user's code; it may not exist if no code is configured.
 
-    An archive, in S3 or not, is unpacked into ``/opt/ml/code``; without
-    ``SAGEMAKER_SUBMIT_DIRECTORY`` the model's own ``code`` directory counts. Raises
-    :class:`SettingError` if what is named is not there.
+    An archive, in S3 or local, is unpacked into ``/opt/ml/code``; without
+    ``SAGEMAKER_SUBMIT_DIRECTORY`` it is the model's ``code`` directory. Raises
+    :class:`SettingError` if the configured code does not exist.
     """
     source, target = settings.submitted, settings.base / "code"
     if source is None:
@@ -39,37 +39,37 @@ def bring(settings: Settings, environment: Mapping[str, str]) -> Path:
         archive = settings.base / "sourcedir.tar.gz"
         s3.download(source, archive, environment)
         return _unpacked(archive, target, source)
-    found = settings.here(source.removeprefix("file://"))
-    if found.is_dir():
-        return found
-    if found.is_file():
-        return _unpacked(found, target, source)
-    raise SettingError(f"{_VARIABLE} is {source}, where there is no code")
+    path = settings.local_path(source.removeprefix("file://"))
+    if path.is_dir():
+        return path
+    if path.is_file():
+        return _unpacked(path, target, source)
+    raise SettingError(f"{_VARIABLE} is {source}, which does not exist")
 
 
 def python(settings: Settings, code: Path, environment: Mapping[str, str], say: Say) -> str:
-    """The interpreter that has what the code's ``requirements.txt`` names.
+    """The interpreter that has the requirements of the code's ``requirements.txt``.
 
-    It is kept with the cloud, or with the instance if the model is isolated: then only what is
-    already there satisfies a requirement, since nothing can be fetched.
+    The environment is cached with the cloud, or with the instance if the model has network
+    isolation: then only installed packages satisfy a requirement, since none can be fetched.
     """
     cache = environment.get("SAGELOOP_CACHE_DIR")
     if settings.isolated:
         os.environ["PIP_NO_INDEX"] = "1"
     if settings.isolated or cache is None:
-        # With the instance, so that what another model had fetched is not found in it.
+        # With the instance: packages that another model fetched must not satisfy the requirements.
         cache = str(settings.base / ".cache")
-    # A cached environment outlives the context, as it must: the server goes on in it.
+    # The cached environment must outlive the context: the server continues in it.
     known = {"SAGELOOP_CACHE_DIR": cache, "AWS_ENDPOINT_URL": ""}
     with python_for(Kind.SCRIPT, code, known, say) as interpreter:
         return interpreter
 
 
-def _unpacked(archive: Path, target: Path, told: str) -> Path:
+def _unpacked(archive: Path, target: Path, description: str) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     try:
         with tarfile.open(archive, "r:*") as opened:
             unpack_tar(opened, target)
     except (tarfile.TarError, EOFError, OSError, ArchiveRefused) as error:
-        raise SettingError(f"{told} is no archive of code (.tar.gz): {error}") from error
+        raise SettingError(f"{description} is not a code archive (.tar.gz): {error}") from error
     return target

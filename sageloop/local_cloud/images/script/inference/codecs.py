@@ -1,4 +1,4 @@
-"""What AWS's inference toolkits read and write by themselves: JSON, CSV, NPY and NPZ."""
+"""The default decoders and encoders of AWS's inference toolkits: JSON, CSV, NPY and NPZ."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ JSON = "application/json"
 CSV = "text/csv"
 NPY = "application/x-npy"
 NPZ = "application/x-npz"
-# Their bodies reach input_fn as text.
+# Bodies of these types are passed to input_fn as text.
 UTF8_TYPES = (JSON, CSV)
 ENCODED = (JSON, CSV, NPY)
 
 
 class UnsupportedFormatError(Exception):
-    """No decoder or encoder for a content type."""
+    """A content type without a decoder or an encoder."""
 
     def __init__(self, content_type: str | None) -> None:
         super().__init__(
@@ -28,11 +28,11 @@ class UnsupportedFormatError(Exception):
 
 
 def decode(data: str | bytes, content_type: str | None) -> Any:
-    """An array (a sparse matrix for NPZ). Raises :class:`UnsupportedFormatError`, ``ValueError``.
+    """Decode an array (a sparse matrix for NPZ).
 
-    As on AWS each column of CSV has the type of its own values: where whole numbers stand beside
-    others, the array is one of records. Unlike AWS's decoder this one loads no pickled objects:
-    they would run a sender's code.
+    As on AWS each CSV column has the type of its own values: an array with integer and other
+    columns is structured. Unlike AWS's decoder this one loads no pickled objects, which would
+    run a sender's code. Raises :class:`UnsupportedFormatError` and ``ValueError``.
     """
     if content_type == JSON:
         return np.array(json.loads(data))
@@ -48,7 +48,7 @@ def decode(data: str | bytes, content_type: str | None) -> Any:
 
 
 def encode(prediction: Any, content_type: str) -> str | bytes:
-    """An array or lists as text (bytes for NPY). Raises :class:`UnsupportedFormatError`."""
+    """Encode an array or lists as text (NPY: bytes). Raises :class:`UnsupportedFormatError`."""
     if content_type == JSON:
         return json.dumps(prediction, default=_listed)
     if content_type == CSV:
@@ -63,7 +63,7 @@ def encode(prediction: Any, content_type: str) -> str | bytes:
 
 
 def accepted(accept: str) -> list[str]:
-    """The content types of an Accept header, in their order."""
+    """The content types of an Accept header, in order."""
     return accept.replace(" ", "").split(",")
 
 

@@ -1,4 +1,4 @@
-"""The context that handlers may take: the request's headers and what to answer with."""
+"""The context argument of inference functions: request headers and response attributes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class RequestProcessor:
-    """The headers of one request, as the model server hands them on."""
+    """The headers of one request, as the model server passes them."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         self._headers = dict(headers)
@@ -19,15 +19,15 @@ class RequestProcessor:
         return dict(self._headers)
 
     def get_request_property(self, key: str) -> str | None:
-        """A header by its name, in any case."""
-        wanted = key.lower()
-        return next((v for k, v in self._headers.items() if k.lower() == wanted), None)
+        """A header by its case-insensitive name."""
+        name = key.lower()
+        return next((v for k, v in self._headers.items() if k.lower() == name), None)
 
 
 class Context:
-    """What AWS's model servers give a function that takes one argument more than it needs.
+    """The context that AWS's model servers pass to a function with one additional parameter.
 
-    One request is handled at a time, so every index is that of the only one, 0.
+    One request is handled at a time, so every index is 0.
     """
 
     def __init__(self, model_dir: Path, server: str) -> None:
@@ -40,14 +40,14 @@ class Context:
         self.begin({})
 
     def begin(self, headers: Mapping[str, str]) -> None:
-        """Turn to a new request."""
+        """Start a new request."""
         self.request_ids = {0: secrets.token_hex(16)}
         self.request_processor = [RequestProcessor(headers)]
         self.response_headers: dict[str, str] = {}
         self.response_status: tuple[int, str] | None = None
 
     def get_request_id(self, idx: int = 0) -> str:
-        """An id of the request."""
+        """The id of the request."""
         return self.request_ids[idx]
 
     def get_request_header(self, idx: int, key: str) -> str | None:
@@ -59,15 +59,15 @@ class Context:
         return self.request_processor[idx].get_request_properties()
 
     def set_response_content_type(self, idx: int, value: str) -> None:
-        """The content type of the answer."""
+        """Set the content type of the response."""
         self.set_response_header(idx, "Content-Type", value)
 
     def set_response_header(self, idx: int, key: str, value: str) -> None:
-        """A header of the answer."""
-        self.request_processor[idx]  # an index that is none is the caller's error
+        """Set a header of the response."""
+        self.request_processor[idx]  # raises IndexError for an invalid index
         self.response_headers[key] = value
 
     def set_response_status(self, code: int = 200, phrase: str = "", idx: int = 0) -> None:
-        """The status of the answer."""
+        """Set the status of the response."""
         self.request_processor[idx]
         self.response_status = (int(code), phrase)

@@ -1,4 +1,4 @@
-"""What a framework's image does where the user's code has no function of its own."""
+"""The default inference functions of each framework's image."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ _HINT = "see https://sagemaker.readthedocs.io/en/stable/"
 
 
 class Defaults:
-    """AWS's toolkit by itself: it reads and writes, but knows no model."""
+    """The defaults of AWS's toolkit without a framework: decoding and encoding only."""
 
     def model_fn(self, _model_dir: str) -> Any:
-        """No model is loaded by default."""
+        """Raises ``NotImplementedError``: no model is loaded by default."""
         raise NotImplementedError(f"Please provide a model_fn implementation; {_HINT}")
 
     def input_fn(self, data: str | bytes, content_type: str | None) -> Any:
-        """An array from JSON, CSV, NPY or NPZ."""
+        """Decode an array from JSON, CSV, NPY or NPZ."""
         return codecs.decode(data, content_type)
 
     def predict_fn(self, _data: Any, _model: Any) -> Any:
-        """No prediction is made by default."""
+        """Raises ``NotImplementedError``: no prediction is made by default."""
         raise NotImplementedError(f"Please provide a predict_fn implementation; {_HINT}")
 
     def output_fn(self, prediction: Any, accept: str) -> Any:
-        """The first accepted type of JSON, CSV and NPY, and its name."""
+        """Encode as the first accepted type of JSON, CSV and NPY; returns the type too."""
         kind = _writable(accept)
         return codecs.encode(prediction, kind), kind
 
 
 class PyTorch(Defaults):
-    """TorchScript models and tensors."""
+    """Defaults of PyTorch's image: TorchScript models and tensors."""
 
     def model_fn(self, model_dir: str) -> Any:
-        """``model.pt``, or the only file that ends in ``.pt`` or ``.pth``, as TorchScript."""
+        """Load ``model.pt``, or the only ``.pt`` or ``.pth`` file, as TorchScript."""
         import torch
 
         directory = Path(model_dir)
@@ -57,12 +57,12 @@ class PyTorch(Defaults):
             return load(str(path), map_location="cpu").eval()
         except RuntimeError as error:
             raise ValueError(
-                f"{path.name} is no TorchScript model, which the default model_fn needs; save it "
-                f"with torch.jit.script(model).save or provide a model_fn: {error}"
+                f"{path.name} is not a TorchScript model, which the default model_fn needs; save "
+                f"it with torch.jit.script(model).save or provide a model_fn: {error}"
             ) from error
 
     def input_fn(self, data: str | bytes, content_type: str | None) -> Any:
-        """A tensor."""
+        """Decode a tensor."""
         import torch
 
         array = codecs.decode(data, content_type)
@@ -71,24 +71,24 @@ class PyTorch(Defaults):
         return torch.from_numpy(array)
 
     def predict_fn(self, data: Any, model: Any) -> Any:
-        """The model called on the tensor."""
+        """Call the model on the tensor."""
         import torch
 
         with torch.no_grad():
             return model(data)
 
     def output_fn(self, prediction: Any, accept: str) -> Any:
-        """The first accepted type of JSON, CSV and NPY."""
+        """Encode as the first accepted type of JSON, CSV and NPY."""
         kind = _writable(accept)
         detached = prediction.detach().cpu().numpy() if hasattr(prediction, "detach") else None
         return codecs.encode(prediction if detached is None else detached.tolist(), kind)
 
 
 class ScikitLearn(Defaults):
-    """Estimators: ``predict`` on an array of 32-bit numbers."""
+    """Defaults of scikit-learn's image: ``predict`` on an array of 32-bit numbers."""
 
     def input_fn(self, data: str | bytes, content_type: str | None) -> Any:
-        """An array; text is read as 32-bit numbers."""
+        """Decode an array; text is read as 32-bit numbers."""
         import numpy as np
 
         if content_type == codecs.NPZ:
@@ -101,34 +101,34 @@ class ScikitLearn(Defaults):
         return model.predict(data)
 
     def output_fn(self, prediction: Any, accept: str) -> Any:
-        """JSON, CSV or NPY; a list of types is not understood, as on AWS."""
+        """Encode as JSON, CSV or NPY; a list of types is not supported, as on AWS."""
         return codecs.encode(prediction, accept), accept
 
 
 class XGBoost(Defaults):
-    """Boosters: ``predict`` on a ``DMatrix``."""
+    """Defaults of XGBoost's image: ``predict`` on a ``DMatrix``."""
 
     def input_fn(self, data: str | bytes, content_type: str | None) -> Any:
-        """A ``DMatrix`` from CSV, libsvm or RecordIO-protobuf."""
+        """Decode a ``DMatrix`` from CSV, libsvm or RecordIO-protobuf."""
         import numpy as np
         import xgboost
 
         kind = media.media_type("" if content_type is None else content_type)
         if kind == media.RECORDIO and isinstance(data, bytes):
             return xgboost.DMatrix(matrix.read_recordio(data, absent=np.nan)[0])
-        told = data if isinstance(data, str) else data.decode()
+        content = data if isinstance(data, str) else data.decode()
         if kind == media.CSV:
-            return xgboost.DMatrix(text.parse_csv(told))
+            return xgboost.DMatrix(text.parse_csv(content))
         if kind in media.LIBSVM:
-            return xgboost.DMatrix(text.parse_libsvm(told, labelled=False)[1])
+            return xgboost.DMatrix(text.parse_libsvm(content, labelled=False)[1])
         raise UnsupportedFormatError(content_type)
 
     def predict_fn(self, data: Any, model: Any) -> Any:
-        """``Booster.predict``, whatever the features are called."""
+        """``Booster.predict`` without validation of feature names."""
         return model.predict(data, validate_features=False)
 
     def output_fn(self, prediction: Any, accept: str) -> Any:
-        """JSON, CSV or NPY."""
+        """Encode as JSON, CSV or NPY."""
         return codecs.encode(prediction, accept)
 
 

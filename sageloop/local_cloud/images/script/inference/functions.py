@@ -1,4 +1,4 @@
-"""The functions that serve: the user's where there are some, the framework's else."""
+"""The inference functions: the user's, or the framework's defaults."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SINGLE = ("input_fn", "predict_fn", "output_fn")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Functions:
-    """Each may take the context as one argument more."""
+    """The functions of the inference toolkit; each may take a context as last parameter."""
 
     model_fn: Function
     input_fn: Function
@@ -29,9 +29,9 @@ class Functions:
 
 
 def functions_of(module: ModuleType | None, defaults: Defaults) -> Functions:
-    """What a module of the user's has, and the framework's own.
+    """The functions of the user's module, completed by the framework's defaults.
 
-    Raises ``ValueError`` if it has ``transform_fn`` beside one of those that it replaces.
+    Raises ``ValueError`` for ``transform_fn`` beside one of the functions that it replaces.
     """
     own = {} if module is None else vars(module)
     if "transform_fn" in own and any(name in own for name in _SINGLE):
@@ -50,11 +50,13 @@ def functions_of(module: ModuleType | None, defaults: Defaults) -> Functions:
     )
 
 
-def called(function: Function, context: Context, *given: Any) -> Any:
-    """Call a function, with the context if it takes exactly one argument more."""
-    wanted = len(inspect.signature(function).parameters)
-    if wanted == len(given):
-        return function(*given)
-    if wanted == len(given) + 1:
-        return function(*given, context)
-    raise TypeError(f"{function.__name__} takes {wanted} arguments, but {len(given)} were given")
+def called(function: Function, context: Context, *values: Any) -> Any:
+    """Call a function, with the context if it takes exactly one additional parameter."""
+    parameters = len(inspect.signature(function).parameters)
+    if parameters == len(values):
+        return function(*values)
+    if parameters == len(values) + 1:
+        return function(*values, context)
+    raise TypeError(
+        f"{function.__name__} takes {parameters} arguments, but {len(values)} were given"
+    )

@@ -1,4 +1,4 @@
-"""One request through the functions, as each of AWS's toolkits answers it."""
+"""Handles one request with the inference functions, as each of AWS's toolkits does."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ server is overloaded or there is an error in the application.</p>
 
 
 class Handler:
-    """AWS's inference toolkit under a model server: PyTorch's and XGBoost's images.
+    """AWS's inference toolkit behind a model server: the images of PyTorch and XGBoost.
 
-    Whatever goes wrong is answered with 500, the message and the traceback; an exception that
-    has ``status_code`` and ``message`` says itself what is answered.
+    An exception results in status 500 with the message and the traceback, unless it has
+    ``status_code`` and ``message``, which are then the response.
     """
 
     server = "sagemaker-inference"
@@ -50,7 +50,7 @@ class Handler:
         self._model: Any = None
 
     def load(self) -> None:
-        """Load the model, with what the user wants done before and after."""
+        """Load the model, and call the user's functions before and after it."""
         own, directory = self._functions, str(self._model_dir)
         if own.pre_model_fn is not None:
             self._call(own.pre_model_fn, directory)
@@ -59,18 +59,18 @@ class Handler:
             self._call(own.model_warmup_fn, directory, self._model)
 
     def reply(self, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """The answer to a request; headers by lower-case name."""
+        """The response to a request; headers by lower-case name."""
         self._context.begin(headers)
-        kind, accept = headers.get("content-type"), self._wanted(headers)
+        kind, accept = headers.get("content-type"), self._accepted(headers)
         try:
             data = body.decode() if kind in codecs.UTF8_TYPES else body
             return self._written(self._transformed(data, kind, accept), accept)
         except Exception as error:
             return self._failed(error)
 
-    def _wanted(self, headers: Mapping[str, str]) -> str:
-        given = headers.get("accept", "")
-        return self._accept if given in ("", "*/*") else given
+    def _accepted(self, headers: Mapping[str, str]) -> str:
+        accept = headers.get("accept", "")
+        return self._accept if accept in ("", "*/*") else accept
 
     def _transformed(self, data: str | bytes, kind: str | None, accept: str) -> Any:
         own = self._functions
@@ -82,8 +82,8 @@ class Handler:
     def _read(self, data: str | bytes, kind: str | None) -> Any:
         return self._call(self._functions.input_fn, data, kind)
 
-    def _call(self, function: Any, *given: Any) -> Any:
-        return called(function, self._context, *given)
+    def _call(self, function: Any, *values: Any) -> Any:
+        return called(function, self._context, *values)
 
     def _written(self, result: Any, accept: str) -> Reply:
         body, kind = result if isinstance(result, tuple) else (result, accept)
@@ -99,16 +99,16 @@ class Handler:
 
 
 class FlaskHandler(Handler):
-    """The older toolkit behind Flask: scikit-learn's image.
+    """The older toolkit behind Flask: the image of scikit-learn.
 
-    Functions get no context. A type that cannot be read is answered with 415, one that cannot
-    be written with 406; any other error with Flask's page, and the traceback is in the log.
+    Functions receive no context. An unsupported content type results in 415, an unsupported
+    Accept type in 406, and any other error in Flask's error page with the traceback in the log.
     """
 
     server = "gunicorn"
 
     def reply(self, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """The answer to a request; a body without a type is JSON."""
+        """The response to a request; a body without a content type is JSON."""
         return super().reply(body, {"content-type": codecs.JSON} | dict(headers))
 
     def _transformed(self, data: str | bytes, kind: str | None, accept: str) -> Any:
@@ -116,17 +116,17 @@ class FlaskHandler(Handler):
         if own.transform_fn is not None:
             return self._call(own.transform_fn, self._model, data, kind, accept)
         try:
-            asked = self._read(data, kind)
+            request_data = self._read(data, kind)
         except UnsupportedFormatError as error:
             return _refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, error)
-        prediction = self._call(own.predict_fn, asked, self._model)
+        prediction = self._call(own.predict_fn, request_data, self._model)
         try:
             return self._call(own.output_fn, prediction, accept)
         except UnsupportedFormatError as error:
             return _refused(HTTPStatus.NOT_ACCEPTABLE, error)
 
-    def _call(self, function: Any, *given: Any) -> Any:
-        return function(*given)
+    def _call(self, function: Any, *values: Any) -> Any:
+        return function(*values)
 
     def _written(self, result: Any, accept: str) -> Reply:
         if isinstance(result, Reply):
@@ -143,8 +143,8 @@ class FlaskHandler(Handler):
 
 
 def _refused(status: HTTPStatus, error: UnsupportedFormatError) -> Reply:
-    told = {"error": type(error).__name__, "error-message": str(error)}
-    return Reply(status, json.dumps(told).encode(), {"Content-Type": codecs.JSON})
+    content = {"error": type(error).__name__, "error-message": str(error)}
+    return Reply(status, json.dumps(content).encode(), {"Content-Type": codecs.JSON})
 
 
 def _own_words(error: Exception) -> tuple[int, str]:
@@ -161,7 +161,7 @@ def _bytes(body: Any) -> bytes:
         return body.encode()
     if inspect.isgenerator(body):
         raise TypeError(
-            "the function answered with a generator: AWS's toolkit cannot stream an answer; use "
-            "an image of your own that answers in chunks"
+            "the function returned a generator: AWS's toolkit cannot stream a response; use "
+            "a custom image that sends chunks"
         )
     return json.dumps(body).encode()

@@ -1,4 +1,4 @@
-"""What an inference container's environment says."""
+"""Settings of an inference container, read from its environment variables."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ _TIMEOUTS = ("SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS", "SAGEMAKER_MODEL_SERVER_T
 
 
 class SettingError(Exception):
-    """A variable of the container's environment makes no sense, or its code is not there."""
+    """A variable of the container's environment is invalid, or its code does not exist."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The variables that AWS's inference toolkits read.
 
-    ``base`` is what the container sees as ``/opt/ml``; ``program`` and ``submitted`` are
-    ``SAGEMAKER_PROGRAM`` and ``SAGEMAKER_SUBMIT_DIRECTORY`` as given. ``timeout`` (wall seconds)
-    is how long a worker may take for one request, ``None`` if nothing was said. ``isolated``
-    containers have no network.
+    ``base`` is the directory that the container knows as ``/opt/ml``; ``program`` and
+    ``submitted`` are ``SAGEMAKER_PROGRAM`` and ``SAGEMAKER_SUBMIT_DIRECTORY``. ``timeout`` (wall
+    seconds) limits one request, ``None``: no limit. ``isolated`` containers have no network.
     """
 
     base: Path
@@ -37,22 +36,26 @@ class Settings:
 
     @property
     def model_dir(self) -> Path:
-        """Where the model lies."""
+        """The directory of the model's files."""
         return self.base / "model"
 
     @property
     def module(self) -> str:
-        """The module that is asked for the user's functions."""
+        """The name of the module with the user's functions."""
         return ("inference.py" if self.program is None else self.program).removesuffix(".py")
 
-    def here(self, path: str) -> Path:
-        """A path as it is on this machine, where ``/opt/ml`` may be another directory."""
-        told = PurePosixPath(path)
-        return self.base / told.relative_to(INSIDE) if told.is_relative_to(INSIDE) else Path(told)
+    def local_path(self, path: str) -> Path:
+        """A container path as a path of this machine, where ``/opt/ml`` may differ."""
+        container_path = PurePosixPath(path)
+        return (
+            self.base / container_path.relative_to(INSIDE)
+            if container_path.is_relative_to(INSIDE)
+            else Path(container_path)
+        )
 
 
 def read(environment: Mapping[str, str]) -> Settings:
-    """The settings. Raises :class:`SettingError` for a number that is none."""
+    """Read the settings. Raises :class:`SettingError` for an invalid number."""
     timeout = next((name for name in _TIMEOUTS if environment.get(name)), None)
     return Settings(
         base=_base(environment),
@@ -67,11 +70,11 @@ def read(environment: Mapping[str, str]) -> Settings:
 
 
 def _base(environment: Mapping[str, str]) -> Path:
-    given = environment.get("SAGEMAKER_BASE_DIR")
+    base = environment.get("SAGEMAKER_BASE_DIR")
     inside = Path(INSIDE)
-    if given is None or _same(inside / "model", Path(given) / "model"):
+    if base is None or _same(inside / "model", Path(base) / "model"):
         return inside
-    return Path(given)
+    return Path(base)
 
 
 def _same(one: Path, other: Path) -> bool:
@@ -82,9 +85,9 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _number(environment: Mapping[str, str], name: str, usual: int, *, least: int = 1) -> int:
-    given = environment.get(name)
-    if given is None:
+    text = environment.get(name)
+    if text is None:
         return usual
-    if not given.isdigit() or int(given) < least:
-        raise SettingError(f"{name} must be a whole number of at least {least}, got {given!r}")
-    return int(given)
+    if not text.isdigit() or int(text) < least:
+        raise SettingError(f"{name} must be a whole number of at least {least}, got {text!r}")
+    return int(text)

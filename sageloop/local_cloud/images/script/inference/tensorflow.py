@@ -1,7 +1,7 @@
-"""TensorFlow's inference image: requests as TensorFlow Serving takes and answers them.
+"""TensorFlow's inference image: requests and responses of TensorFlow Serving.
 
-TensorFlow itself computes what TensorFlow Serving would. An ``inference.py`` may have
-``handler`` or ``input_handler`` and ``output_handler``; they find the REST interface at
+TensorFlow computes the predictions instead of TensorFlow Serving. An ``inference.py`` may have
+``handler``, or ``input_handler`` and ``output_handler``; they reach the REST interface at
 ``context.rest_uri``.
 
 https://github.com/aws/sagemaker-tensorflow-serving-container
@@ -34,7 +34,7 @@ from sageloop.local_cloud.images.script.inference.tf_model import RequestError
 
 _ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
 _Handle = Callable[[Any, Any], tuple[Any, str]]
-# What the user's functions are given; they take it apart by name or position.
+# The context of the user's functions, which read it by name or position.
 Context = namedtuple(
     "Context",
     "model_name, model_version, method, rest_uri, grpc_port, custom_attributes, "
@@ -43,7 +43,7 @@ Context = namedtuple(
 
 
 class Service:
-    """Serves every model of the directory; the first one, or the one that a request names."""
+    """Serves every model of the directory: the one that a request names, or the first one."""
 
     def __init__(self, settings: Settings, code: Path) -> None:
         self._settings = settings
@@ -55,23 +55,23 @@ class Service:
 
     def load(self) -> None:
         """Load the models and the user's functions."""
-        found = tf_model.load(self._settings.model_dir)
-        self._models = {model.name: model for model in found}
-        self._default = found[0].name if self._default is None else self._default
+        models = tf_model.load(self._settings.model_dir)
+        self._models = {model.name: model for model in models}
+        self._default = models[0].name if self._default is None else self._default
         if self._default not in self._models:
             raise SettingError(
                 f"SAGEMAKER_TFS_DEFAULT_MODEL_NAME is {self._default}, the models are "
                 f"{', '.join(self._models)}"
             )
-        _say("TensorFlow itself serves what TensorFlow Serving would, over JSON and REST only")
-        if not found[0].saved:
-            _say(f"{found[0].name}.keras: AWS's image serves a SavedModel only")
+        _say("TensorFlow replaces TensorFlow Serving, with JSON over REST only")
+        if not models[0].saved:
+            _say(f"{models[0].name}.keras: AWS's image serves a SavedModel only")
         if self._scripted:
             self._port = self._listen()
             self._handle = _handler_of(importlib.import_module("inference"), self._post)
 
     def reply(self, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """The answer to a request."""
+        """The response to a request."""
         context = self._context(body, headers)
         if self._handle is None:
             return self._plain(body, context)
@@ -102,14 +102,14 @@ class Service:
         return tf_model.answer(self._models[name], body)
 
     def _context(self, body: bytes, headers: Mapping[str, str]) -> Any:
-        told = headers.get(_ATTRIBUTES, "")
-        given = dict(pair.split("=", 1) for pair in told.split(",") if "=" in pair)
-        name = given.get("tfs-model-name", self._default)
-        method = given.get("tfs-method", "predict")
+        attributes = headers.get(_ATTRIBUTES, "")
+        pairs = dict(pair.split("=", 1) for pair in attributes.split(",") if "=" in pair)
+        name = pairs.get("tfs-model-name", self._default)
+        method = pairs.get("tfs-method", "predict")
         accept = headers.get("accept", "")
         uri = f"http://localhost:{self._port}/v1/models/{name}:{method}"
         return Context(
-            name, given.get("tfs-model-version"), method, uri, None, told,
+            name, pairs.get("tfs-model-version"), method, uri, None, attributes,
             headers.get("content-type", media.JSON),
             self._settings.accept if accept in ("", "*/*") else accept, len(body), None,
         )  # fmt: skip
@@ -118,7 +118,7 @@ class Service:
         import requests
 
         with requests.Session() as session:
-            session.trust_env = False  # no proxy lies between a container and itself
+            session.trust_env = False  # no proxy for requests to this process
             return session.post(context.rest_uri, data=body)
 
     def _listen(self) -> int:
@@ -129,7 +129,7 @@ class Service:
 
 
 class _Rest(BaseHTTPRequestHandler):
-    """TensorFlow Serving's REST interface, for the user's functions."""
+    """TensorFlow Serving's REST interface for the user's functions."""
 
     protocol_version = "HTTP/1.1"
     predicted: Callable[[str, bytes], bytes]
@@ -142,8 +142,8 @@ class _Rest(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         name, _, method = self.path.rpartition("/")[2].partition(":")
         if method != "predict":
-            told = f"the method {method} has no local counterpart; use predict"
-            self._answer(HTTPStatus.NOT_IMPLEMENTED, json.dumps({"error": told}).encode())
+            message = f"the method {method} has no local counterpart; use predict"
+            self._answer(HTTPStatus.NOT_IMPLEMENTED, json.dumps({"error": message}).encode())
             return
         try:
             self._answer(HTTPStatus.OK, self.predicted(name, body))
@@ -158,7 +158,7 @@ class _Rest(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Nothing: a line for each request would drown the log."""
+        """Log nothing: a line for each request would flood the log."""
 
 
 def _handler_of(module: Any, post: Callable[[Any, Any], Any]) -> _Handle:
@@ -173,14 +173,14 @@ def _handler_of(module: Any, post: Callable[[Any, Any], Any]) -> _Handle:
 
     def both(data: Any, context: Any) -> tuple[Any, str]:
         answered = post(own["input_handler"](data, context), context)
-        told: tuple[Any, str] = own["output_handler"](answered, context)
-        return told
+        result: tuple[Any, str] = own["output_handler"](answered, context)
+        return result
 
     return both
 
 
 def _as_request(body: bytes, content_type: str) -> bytes:
-    """A predict request from JSON, JSON Lines or CSV. Raises ``DataError`` for other types."""
+    """Convert JSON, JSON Lines or CSV to a predict request. Raises ``DataError`` otherwise."""
     kind = media.media_type(content_type)
     if kind == "text/csv":
         rows = [_row(line) for line in body.decode().splitlines() if line.strip()]
@@ -188,12 +188,12 @@ def _as_request(body: bytes, content_type: str) -> bytes:
     if kind not in (media.JSON, media.JSON_LINES, "application/jsons"):
         raise media.DataError(f"Unsupported Content-Type: {content_type}")
     try:
-        asked = json.loads(body)
+        request = json.loads(body)
     except ValueError:
         return _lines(body)
-    if isinstance(asked, dict) and ("instances" in asked or "inputs" in asked):
+    if isinstance(request, dict) and ("instances" in request or "inputs" in request):
         return body
-    return json.dumps({"instances": asked if isinstance(asked, list) else [asked]}).encode()
+    return json.dumps({"instances": request if isinstance(request, list) else [request]}).encode()
 
 
 def _lines(body: bytes) -> bytes:
@@ -219,5 +219,5 @@ def _say(text: str) -> None:
 
 
 def _error(status: HTTPStatus, message: str) -> Reply:
-    told = json.dumps({"error": message}).encode()
-    return Reply(status, told, {"Content-Type": media.JSON})
+    content = json.dumps({"error": message}).encode()
+    return Reply(status, content, {"Content-Type": media.JSON})

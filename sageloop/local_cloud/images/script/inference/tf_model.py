@@ -1,4 +1,4 @@
-"""TensorFlow's models behind the JSON predict interface of TensorFlow Serving.
+"""TensorFlow models behind the JSON predict interface of TensorFlow Serving.
 
 https://www.tensorflow.org/tfx/serving/api_rest#predict_api
 """
@@ -12,19 +12,19 @@ from pathlib import Path
 from typing import Any
 
 Columns = dict[str, Any]
-# Takes columns by name (or one without a name) and a signature; gives columns.
+# A function from columns by name (or one unnamed column) and a signature to columns.
 Predict = Callable[[Columns, str], Columns]
 _SIGNATURE = "serving_default"
 _UNNAMED = ""
 
 
 class RequestError(Exception):
-    """A request that TensorFlow Serving answers with 400."""
+    """A request that TensorFlow Serving refuses with 400."""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model that is loaded. ``saved`` is whether it is a SavedModel."""
+    """A loaded model. ``saved``: whether it is a SavedModel."""
 
     name: str
     version: str
@@ -33,43 +33,45 @@ class Model:
 
 
 def load(directory: Path) -> list[Model]:
-    """Every model under a directory, newest versions only, SavedModels first.
+    """Load the newest version of every model in a directory, SavedModels first.
 
-    Raises ``ValueError`` if there is none.
+    Raises ``ValueError`` if it has none.
     """
     newest: dict[str, Path] = {}
     for file in directory.rglob("saved_model.pb"):
         version, name = file.parent, file.parent.parent.name
         if version.name.isdigit() and _number(version) > _number(newest.get(name)):
             newest[name] = version
-    found = [Model(n, p.name, _saved(p), saved=True) for n, p in sorted(newest.items())]
-    found += [Model(p.stem, "1", _keras(p), saved=False) for p in sorted(directory.glob("*.keras"))]
-    if not found:
+    models = [Model(n, p.name, _saved(p), saved=True) for n, p in sorted(newest.items())]
+    models += [
+        Model(p.stem, "1", _keras(p), saved=False) for p in sorted(directory.glob("*.keras"))
+    ]
+    if not models:
         raise ValueError(
             f"no SavedModel bundles found! {directory} needs <version>/saved_model.pb or "
             "<name>/<version>/saved_model.pb, the version being a number"
         )
-    return found
+    return models
 
 
 def answer(model: Model, body: bytes) -> bytes:
-    """The JSON answer to a predict request. Raises :class:`RequestError`."""
+    """The JSON response to a predict request. Raises :class:`RequestError`."""
     try:
-        asked = json.loads(body)
+        request = json.loads(body)
     except ValueError as error:
         raise RequestError(f"JSON Parse error: {error}") from None
-    if not isinstance(asked, dict) or ("instances" in asked) == ("inputs" in asked):
+    if not isinstance(request, dict) or ("instances" in request) == ("inputs" in request):
         raise RequestError("Missing 'inputs' or 'instances' key")
-    rows = "instances" in asked
-    columns = _columns(asked["instances"]) if rows else _named(asked["inputs"])
+    rows = "instances" in request
+    columns = _columns(request["instances"]) if rows else _named(request["inputs"])
     try:
-        given = model.predict(columns, asked.get("signature_name", _SIGNATURE))
+        outputs = model.predict(columns, request.get("signature_name", _SIGNATURE))
     except RequestError:
         raise
     except Exception as error:
         raise RequestError(f"{type(error).__name__}: {error}") from error
-    told = {"predictions": _rows(given)} if rows else {"outputs": _alone(given)}
-    return json.dumps(told).encode()
+    content = {"predictions": _rows(outputs)} if rows else {"outputs": _single_or_named(outputs)}
+    return json.dumps(content).encode()
 
 
 def _number(version: Path | None) -> int:
@@ -85,9 +87,9 @@ def _saved(path: Path) -> Predict:
         function = loaded.signatures.get(signature)
         if function is None:
             raise RequestError(f'Serving signature key "{signature}" not found.')
-        wanted = function.structured_input_signature[1]
-        named = _matched(columns, list(wanted))
-        tensors = {n: tensorflow.constant(v, dtype=wanted[n].dtype) for n, v in named.items()}
+        inputs = function.structured_input_signature[1]
+        named = _matched(columns, list(inputs))
+        tensors = {n: tensorflow.constant(v, dtype=inputs[n].dtype) for n, v in named.items()}
         return {name: tensor.numpy().tolist() for name, tensor in function(**tensors).items()}
 
     predict.loaded = loaded  # type: ignore[attr-defined]  # its variables live with it only
@@ -103,10 +105,10 @@ def _keras(path: Path) -> Predict:
     def predict(columns: Columns, _: str) -> Columns:
         named = _matched(columns, list(inputs))
         tensors = [tensorflow.constant(named[n], dtype=kind) for n, kind in inputs.items()]
-        given = model(tensors[0] if len(tensors) == 1 else tensors, training=False)
-        if isinstance(given, Mapping):
-            return {name: tensor.numpy().tolist() for name, tensor in given.items()}
-        several = given if isinstance(given, Sequence) else [given]
+        result = model(tensors[0] if len(tensors) == 1 else tensors, training=False)
+        if isinstance(result, Mapping):
+            return {name: tensor.numpy().tolist() for name, tensor in result.items()}
+        several = result if isinstance(result, Sequence) else [result]
         return {
             name: tensor.numpy().tolist()
             for name, tensor in zip(model.output_names, several, strict=True)
@@ -130,21 +132,22 @@ def _named(inputs: Any) -> Columns:
     return inputs if isinstance(inputs, dict) else {_UNNAMED: inputs}
 
 
-def _matched(columns: Columns, wanted: list[str]) -> Columns:
-    if list(columns) == [_UNNAMED] and len(wanted) == 1:
-        return {wanted[0]: columns[_UNNAMED]}
-    if set(columns) != set(wanted):
+def _matched(columns: Columns, inputs: list[str]) -> Columns:
+    if list(columns) == [_UNNAMED] and len(inputs) == 1:
+        return {inputs[0]: columns[_UNNAMED]}
+    if set(columns) != set(inputs):
         raise RequestError(
-            f"the model's inputs are {', '.join(wanted)}; given were {', '.join(columns) or 'none'}"
+            f"the model's inputs are {', '.join(inputs)}; the request has "
+            f"{', '.join(columns) or 'none'}"
         )
     return columns
 
 
-def _alone(columns: Columns) -> Any:
+def _single_or_named(columns: Columns) -> Any:
     return next(iter(columns.values())) if len(columns) == 1 else columns
 
 
 def _rows(columns: Columns) -> list[Any]:
     if len(columns) == 1:
-        return list(_alone(columns))
+        return list(_single_or_named(columns))
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

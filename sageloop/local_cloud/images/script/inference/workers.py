@@ -1,7 +1,7 @@
-"""Who handles requests: this process, one at a time, or processes of their own.
+"""Workers that handle requests: this process, or a pool of worker processes.
 
-On AWS each worker is a process that loads the model for itself and handles one request at a
-time. One worker needs no process of its own; several, or one that must end in time, do.
+On AWS each worker is a process that loads the model and handles one request at a time. A single
+worker runs in this process; several workers, or a request timeout, need worker processes.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ _STARTED = "started"
 
 
 class Handles(Protocol):
-    """Answers requests, one at a time."""
+    """A request handler that processes one request at a time."""
 
     def load(self) -> None:
         """Load the model."""
 
     def reply(self, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """The answer to a request."""
+        """The response to a request."""
 
 
-class Alone:
-    """The only worker: this process."""
+class SingleWorker:
+    """The single worker in this process."""
 
     def __init__(self, handler: Handles) -> None:
         self._handler = handler
         self._turns = Turns(1)
 
     def reply(self, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """The answer, once those who came before have theirs."""
+        """The response, after those of the requests that arrived earlier."""
         with self._turns:
             return self._handler.reply(body, headers)
 
 
 class Pool:
-    """Worker processes; ``timeout`` is wall seconds for one request, ``None`` for no limit."""
+    """Worker processes; ``timeout``: wall seconds for one request, ``None`` without limit."""
 
     def __init__(self, command: Sequence[str], count: int, timeout: float | None) -> None:
         self._command = tuple(command)
@@ -59,7 +59,7 @@ class Pool:
         self._turns = Turns(count)
 
     def wait(self) -> bool:
-        """Wait until every worker has loaded the model; whether all did."""
+        """Wait until every worker has loaded the model; returns whether all succeeded."""
         for worker in self._workers:
             if not worker.started():
                 return False
@@ -67,27 +67,27 @@ class Pool:
         return True
 
     def reply(self, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """The answer of the first worker that is free, once those who came before have theirs."""
+        """The response of the first idle worker; requests wait in the order of their arrival."""
         with self._turns:
-            return self._asked(body, headers)
+            return self._invoked(body, headers)
 
-    def _asked(self, body: bytes, headers: Mapping[str, str]) -> Reply:
+    def _invoked(self, body: bytes, headers: Mapping[str, str]) -> Reply:
         worker = self._idle.get()
         try:
-            reply = worker.ask(body, dict(headers), self._timeout)
+            reply = worker.invoke(body, dict(headers), self._timeout)
         except (EOFError, OSError):
             return self._replaced(worker, "Worker died.")
         if reply is None:
-            told = f"the worker gave no answer within {self._timeout:g} s and was ended"
-            return self._replaced(worker, told)
+            message = f"the worker gave no answer within {self._timeout:g} s and was ended"
+            return self._replaced(worker, message)
         self._idle.put(worker)
         return reply
 
-    def _replaced(self, worker: _Worker, told: str) -> Reply:
+    def _replaced(self, worker: _Worker, message: str) -> Reply:
         worker.end()
         threading.Thread(target=self._replace, daemon=True).start()
         return Reply(
-            HTTPStatus.INTERNAL_SERVER_ERROR, told.encode(), {"Content-Type": "text/plain"}
+            HTTPStatus.INTERNAL_SERVER_ERROR, message.encode(), {"Content-Type": "text/plain"}
         )
 
     def _replace(self) -> None:
@@ -96,9 +96,9 @@ class Pool:
             self._idle.put(fresh)
             return
         self._count -= 1
-        sys.stderr.write(f"a worker did not start again; {self._count} are left\n")
+        sys.stderr.write(f"a worker did not restart; {self._count} remain\n")
         if self._count == 0:
-            os._exit(1)  # nobody is left to answer: the platform starts the container anew
+            os._exit(1)  # no worker remains: the platform restarts the container
 
 
 class _Worker:
@@ -118,8 +118,8 @@ class _Worker:
             self.end()
             return False
 
-    def ask(self, body: bytes, headers: dict[str, str], timeout: float | None) -> Reply | None:
-        """The answer, or ``None`` if there is none in time."""
+    def invoke(self, body: bytes, headers: dict[str, str], timeout: float | None) -> Reply | None:
+        """The response, or ``None`` after ``timeout`` wall seconds."""
         self._link.send((body, headers))
         if not self._link.poll(timeout):
             return None
@@ -134,9 +134,9 @@ class _Worker:
 
 
 def work(descriptor: int, made: Callable[[], Handles]) -> None:
-    """Be a worker: load the model and answer what comes over a socket until it closes."""
+    """Run a worker: load the model and answer requests from a socket until it closes."""
     link = Connection(descriptor)
-    # It reaches the whole group, but what is being answered is to be answered.
+    # SIGTERM reaches the whole group; running requests must still be answered.
     signal.signal(signal.SIGTERM, lambda *_: None)
     handler = made()
     handler.load()

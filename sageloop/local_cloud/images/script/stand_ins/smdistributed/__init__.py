@@ -1,1 +1,1 @@
-"""Stands in for SageMaker's distributed training libraries, which exist in AWS's images only."""
+"""Replaces SageMaker's distributed training libraries, which exist in AWS's images only."""

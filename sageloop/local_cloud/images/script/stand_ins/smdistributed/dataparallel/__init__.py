@@ -1,1 +1,1 @@
-"""Stands in for SageMaker's data parallel library."""
+"""Replaces SageMaker's data parallel library."""

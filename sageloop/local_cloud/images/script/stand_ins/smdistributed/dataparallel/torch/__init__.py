@@ -1,1 +1,1 @@
-"""Stands in for the PyTorch side of SageMaker's data parallel library."""
+"""Replaces the PyTorch part of SageMaker's data parallel library."""

@@ -1,4 +1,4 @@
-"""Importing this makes ``smddp`` a backend of torch.distributed; here it is gloo.
+"""Registers ``smddp`` as a backend of torch.distributed; locally it is gloo.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/data-parallel-modify-sdp-pt.html
 """

@@ -1,4 +1,4 @@
-"""What scaling tells, and how it bears updates and ends of what it scales."""
+"""Scaling activities, and scaling during updates and deletions of its resources."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scaling_stage import (  # noqa: F401 - fixtures are found by name
 
 
 @pytest.mark.feature("scaling: activities are listed")
-def test_activities_read_as_on_aws(scaled: Scaled) -> None:
+def test_activities_have_aws_texts(scaled: Scaled) -> None:
     scaled.register(1, 2)
     high, _ = scaled.track(ScaleOutCooldown=0)
 
@@ -66,7 +66,7 @@ def test_refusal_of_sagemaker_is_listed_as_failed(scaled: Scaled) -> None:
     )
 
 
-def test_capacity_that_is_not_there_leaves_the_change_unfulfilled(stage: Stage) -> None:
+def test_change_without_available_capacity_is_unfulfilled(stage: Stage) -> None:
     stage.sagemaker.create_endpoint_config(
         EndpointConfigName="pools",
         ProductionVariants=[
@@ -123,10 +123,10 @@ def test_changed_instance_type_of_a_scaled_variant_is_refused(scaled: Scaled) ->
         "EndpointName": scaled.stage.name, "EndpointConfigName": "bigger",
     }  # fmt: skip
 
-    code, said = refusal(scaled.stage.sagemaker.update_endpoint, **update)
+    code, message = refusal(scaled.stage.sagemaker.update_endpoint, **update)
 
     assert code == "ValidationException"
-    assert said.startswith('Variant(s) "[AllTraffic]" must be deregistered as scalable targets')
+    assert message.startswith('Variant(s) "[AllTraffic]" must be deregistered as scalable targets')
     scaled.client.deregister_scalable_target(**scaled.key)
     scaled.stage.sagemaker.update_endpoint(**update)
     scaled.settle()
@@ -148,7 +148,7 @@ def test_update_keeps_target_and_policies(scaled: Scaled) -> None:
     assert scaled.count == 3
 
 
-def test_nothing_is_scaled_while_the_endpoint_is_updated(scaled: Scaled) -> None:
+def test_endpoint_is_not_scaled_during_an_update(scaled: Scaled) -> None:
     scaled.register(1, 3)
     scaled.alarm(scaled.step())
     scaled.stage.config("two", "winter")
@@ -169,7 +169,7 @@ def test_nothing_is_scaled_while_the_endpoint_is_updated(scaled: Scaled) -> None
     assert "TargetServicePutResourceAsUnscalable" in scaled.reasons()
 
 
-def test_deleting_the_endpoint_deregisters_its_targets(scaled: Scaled) -> None:
+def test_deleted_endpoint_deregisters_its_targets(scaled: Scaled) -> None:
     scaled.register(1, 2)
     scaled.track()
 
@@ -182,7 +182,7 @@ def test_deleting_the_endpoint_deregisters_its_targets(scaled: Scaled) -> None:
     assert scaled.alarms() == []
 
 
-def test_deregistering_takes_alarms_and_schedules_along(scaled: Scaled) -> None:
+def test_deregistration_deletes_alarms_and_schedules(scaled: Scaled) -> None:
     scaled.register(1, 3)
     scaled.track()
     scaled.schedule("more", "rate(1 minute)", MinCapacity=3)

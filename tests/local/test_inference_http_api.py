@@ -1,4 +1,4 @@
-"""The function of the front for tokens, deployed from the CDK, before an endpoint that answers."""
+"""The function of InferenceHttpApi, deployed from the CDK, with an endpoint."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ def app(folder: Path) -> App:
 
 @dataclass
 class Fronted:
-    """The deployed front, asked as API Gateway asks it."""
+    """The deployed function, invoked as API Gateway invokes it."""
 
     cloud: LocalCloud
     outputs: dict[str, str]
 
     def post(self, body: str | bytes, **headers: str) -> tuple[int, Any]:
-        """Status and body of the answer; the body of a refusal is its message."""
+        """Status and body of the response; the body of an error is its message."""
         answer = self.invoke(body, **headers)
         text = answer["body"]
         if answer["statusCode"] != 200:
@@ -85,7 +85,7 @@ class Fronted:
             "requestContext": {
                 "accountId": "123456789012", "apiId": "api", "stage": "live", "requestId": "r1",
                 "routeKey": "POST /invocations", "authorizer": {
-                    "jwt": {"claims": {"sub": "somebody", "aud": "scores"}, "scopes": None},
+                    "jwt": {"claims": {"sub": "caller", "aud": "scores"}, "scopes": None},
                 },
                 "http": {"method": "POST", "path": "/live/invocations", "sourceIp": "192.0.2.1"},
             },
@@ -127,18 +127,18 @@ def fronted(folder: Path) -> Iterator[Fronted]:
             server.stop()
 
 
-@pytest.mark.feature("invocation: HTTPS front (JWT): its function asks the endpoint")
-def test_a_request_reaches_the_model_and_its_answer_the_caller(fronted: Fronted) -> None:
+@pytest.mark.feature("invocation: HTTP API (JWT): its function invokes the endpoint")
+def test_request_is_forwarded_and_response_returned(fronted: Fronted) -> None:
     assert fronted.post("model") == (200, "winter")
 
 
-def test_bodies_that_are_no_text_come_through(fronted: Fronted) -> None:
+def test_binary_bodies_are_forwarded(fronted: Fronted) -> None:
     status, body = fronted.post(b"\x93NUMPY\xff", content_type="application/x-npy")
 
     assert (status, body) == (200, b"echo \x93NUMPY\xff")
 
 
-def test_the_inference_id_of_the_caller_reaches_the_model(fronted: Fronted) -> None:
+def test_inference_id_is_forwarded(fronted: Fronted) -> None:
     assert fronted.post("id", x_amzn_sagemaker_inference_id="i7") == (200, "i7")
 
 
@@ -152,19 +152,19 @@ def test_the_inference_id_of_the_caller_reaches_the_model(fronted: Fronted) -> N
         ("big", {}, (502, "the model did not respond in time, or its response is too large")),
     ],
 )  # fmt: skip
-def test_what_goes_wrong_is_told_in_few_words(
+def test_errors_have_a_status_and_a_short_message(
     fronted: Fronted, body: str, headers: dict[str, str], answer: tuple[int, str]
 ) -> None:
     assert fronted.post(body, **headers) == answer
 
 
-def test_throttling_is_told_as_such(fronted: Fronted) -> None:
+def test_throttling_is_reported_as_429(fronted: Fronted) -> None:
     fronted.cloud.fault("call", "sagemaker:InvokeEndpoint", code="ThrottlingException", status=400)
 
     assert fronted.post("model")[0] == 429
 
 
-def test_each_request_is_logged_and_why_it_failed_in_full(fronted: Fronted) -> None:
+def test_each_request_is_logged_with_its_failure_reason(fronted: Fronted) -> None:
     fronted.post("status 503")
 
     last = fronted.logged()[-1]
@@ -172,7 +172,7 @@ def test_each_request_is_logged_and_why_it_failed_in_full(fronted: Fronted) -> N
     assert "the model failed" in last["reason"]
 
 
-def test_the_function_calls_what_its_policy_names(fronted: Fronted) -> None:
+def test_function_uses_the_permissions_of_its_policy_only(fronted: Fronted) -> None:
     fronted.post("model")
 
     allowed = set(json.loads(_PERMISSIONS.read_text())["invoke_proxy"])
@@ -184,19 +184,19 @@ def test_the_function_calls_what_its_policy_names(fronted: Fronted) -> None:
     assert made == allowed
 
 
-def test_an_endpoint_that_is_away_is_told_as_503(fronted: Fronted) -> None:
+def test_missing_endpoint_is_reported_as_503(fronted: Fronted) -> None:
     fronted.cloud.client("sagemaker").delete_endpoint(EndpointName="greets")
     fronted.cloud.settle()
 
     assert fronted.post("model") == (503, "the endpoint is not in service")
 
 
-@pytest.mark.feature("bad input: a front for tokens where there is no API Gateway")
-def test_front_is_refused_by_name_unless_its_types_are_allowed(folder: Path) -> None:
+@pytest.mark.feature("bad input: HTTP API where there is no API Gateway")
+def test_api_is_refused_by_name_unless_its_types_are_allowed(folder: Path) -> None:
     with in_process() as (_, cloud):
         with pytest.raises(ClientError) as refused:
             deploy_app(cloud, app(folder))
 
-        told = str(refused.value)
-        assert {kind for kind in LEFT_OUT if f"resource type {kind}" in told} == LEFT_OUT
+        message = str(refused.value)
+        assert {kind for kind in LEFT_OUT if f"resource type {kind}" in message} == LEFT_OUT
         assert cloud.client("sagemaker").list_models()["Models"] == []

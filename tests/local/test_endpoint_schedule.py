@@ -1,4 +1,4 @@
-"""The cost switch's own code against endpoints that really go and come."""
+"""The function of an endpoint schedule against endpoints that are created and deleted."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from hosting_stage import Stage, fresh, open_stage
+from roles import USER
 
 from sageloop.local_cloud.core.cloud import Cloud
 from sageloop.local_cloud.scaling.service import ApplicationAutoScalingService
@@ -27,7 +28,7 @@ _ALLOWED = {action for part in ("always", "idle", "standalone") for action in _P
 
 
 class Watched:
-    """A client that asks first whether the function's policy allows the call."""
+    """A client that first checks whether the function's policy allows the call."""
 
     def __init__(self, service: str, client: Any, used: set[str]) -> None:
         self._service, self._client, self._used = service, client, used
@@ -40,7 +41,7 @@ class Watched:
 
 
 class Switched:
-    """A stage's endpoint with a switch."""
+    """A stage's endpoint with a schedule."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -49,28 +50,28 @@ class Switched:
         self.clients = Clients(
             lambda s: Watched(s, self.cloud.client(s, principal="switch"), self.used)
         )
-        self.wishes = 0.0
+        self.requests = 0.0
 
     @property
     def cloud(self) -> Cloud:
         return self.stage.cloud
 
     def run(self, **event: Any) -> str:
-        self.wishes += 1
+        self.requests += 1
         environment = {
             "STATE_TABLE": "switches", "ENDPOINT_NAME": self.stage.name,
             "VARIANTS": '["AllTraffic"]', "IDLE_TIMEOUT_SECONDS": "3600",
         }  # fmt: skip
-        told = {"time": iso(self.cloud.clock.time() + self.wishes / 1000), **event}
-        answer = functions.endpoint_schedule(environment, self.clients).handle(told)
+        full_event = {"time": iso(self.cloud.clock.time() + self.requests / 1000), **event}
+        answer = functions.endpoint_schedule(environment, self.clients).handle(full_event)
         return answer["step"]
 
     def status(self) -> str:
         return str(self.stage.wait_until_stable()["EndpointStatus"])
 
     def steps(self, on: dict[str, str]) -> str:
-        """A step policy on a target, and the alarm that runs it; the alarm's name."""
-        scaling = self.cloud.client("application-autoscaling", principal="tester")
+        """Create a step policy on a target and its alarm; returns the alarm's name."""
+        scaling = self.cloud.client("application-autoscaling", principal=USER)
         policy = scaling.put_scaling_policy(
             **on, PolicyName="steps", PolicyType="StepScaling",
             StepScalingPolicyConfiguration={
@@ -93,17 +94,17 @@ class Switched:
         return name
 
     def targets(self) -> list[dict[str, Any]]:
-        client = self.cloud.client("application-autoscaling", principal="tester")
+        client = self.cloud.client("application-autoscaling", principal=USER)
         on = f"endpoint/{self.stage.name}/variant/AllTraffic"
-        found = client.describe_scalable_targets(ServiceNamespace="sagemaker", ResourceIds=[on])
-        return list(found["ScalableTargets"])
+        listed = client.describe_scalable_targets(ServiceNamespace="sagemaker", ResourceIds=[on])
+        return list(listed["ScalableTargets"])
 
 
 @pytest.fixture(scope="module")
 def module() -> Iterator[Stage]:
     with open_stage() as stage:
         stage.cloud.add([ApplicationAutoScalingService(stage.cloud)])
-        stage.cloud.client("dynamodb", principal="tester").create_table(
+        stage.cloud.client("dynamodb", principal=USER).create_table(
             TableName="switches", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
             AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
             BillingMode="PAY_PER_REQUEST",
@@ -119,11 +120,11 @@ def switched(module: Stage) -> Iterator[Switched]:
 
 
 @pytest.mark.feature("operations: endpoint schedule")
-def test_an_endpoint_goes_and_comes_back_with_name_configuration_tags_and_scaling(
+def test_stopped_endpoint_starts_with_its_configuration_tags_and_scaling(
     switched: Switched,
 ) -> None:
     stage = switched.stage
-    scaling = switched.cloud.client("application-autoscaling", principal="tester")
+    scaling = switched.cloud.client("application-autoscaling", principal=USER)
     on = {
         "ServiceNamespace": "sagemaker",
         "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
@@ -166,8 +167,8 @@ def test_an_endpoint_goes_and_comes_back_with_name_configuration_tags_and_scalin
         p["PolicyName"]: p["PolicyARN"] for p in policies if p["ResourceId"] == on["ResourceId"]
     }
     assert sorted(made) == ["requests", "steps"]
-    (found,) = stage.cloudwatch.describe_alarms(AlarmNames=[alarm])["MetricAlarms"]
-    assert found["AlarmActions"] == [made["steps"]]
+    (described,) = stage.cloudwatch.describe_alarms(AlarmNames=[alarm])["MetricAlarms"]
+    assert described["AlarmActions"] == [made["steps"]]
     actions = scaling.describe_scheduled_actions(ServiceNamespace="sagemaker")["ScheduledActions"]
     assert [a["ScheduledActionName"] for a in actions if a["ResourceId"] == on["ResourceId"]] == [
         "morning"
@@ -179,22 +180,22 @@ def test_an_endpoint_goes_and_comes_back_with_name_configuration_tags_and_scalin
 
 
 @pytest.mark.feature("operations: endpoint schedule (idleness)")
-def test_an_endpoint_that_nobody_asks_goes_by_itself(switched: Switched) -> None:
+def test_idle_endpoint_is_stopped(switched: Switched) -> None:
     switched.stage.invoke()
-    assert switched.run() == "running"  # in service for a moment only
+    assert switched.run() == "running"  # in service for a short time
 
     switched.cloud.clock.advance(3700)
     switched.stage.invoke()
     switched.cloud.settle()
     switched.cloud.clock.advance(60)
-    assert switched.run() == "running"  # asked a minute ago
+    assert switched.run() == "running"  # invoked a minute ago
 
     switched.cloud.clock.advance(3700)
     assert switched.run() == "stopping"
     assert switched.status() == "Deleted"
 
 
-def test_a_wish_older_than_the_last_is_forgotten(switched: Switched) -> None:
+def test_request_older_than_the_last_is_ignored(switched: Switched) -> None:
     old = iso(switched.cloud.clock.time() - 60)
     assert switched.run(action="stop") == "stopping"
     switched.stage.wait_until_stable()
@@ -203,7 +204,7 @@ def test_a_wish_older_than_the_last_is_forgotten(switched: Switched) -> None:
     assert switched.status() == "Deleted"
 
 
-def test_up_without_a_down_before_changes_nothing(switched: Switched) -> None:
+def test_start_without_a_previous_stop_has_no_effect(switched: Switched) -> None:
     before = switched.stage.sagemaker.describe_endpoint(EndpointName=switched.stage.name)
 
     assert switched.run(action="start") == "running"
@@ -212,12 +213,12 @@ def test_up_without_a_down_before_changes_nothing(switched: Switched) -> None:
     assert after["CreationTime"] == before["CreationTime"]
 
 
-def test_the_switch_of_a_champion_hands_the_wish_to_its_promoter(switched: Switched) -> None:
-    told: list[dict[str, Any]] = []
+def test_schedule_of_a_champion_invokes_the_promote_function(switched: Switched) -> None:
+    invocations: list[dict[str, Any]] = []
 
     class Functions:
         def invoke(self, **request: Any) -> None:
-            told.append(request)
+            invocations.append(request)
 
     def clients(service: str) -> Any:
         return Functions() if service == "lambda" else switched.clients(service)
@@ -230,11 +231,11 @@ def test_the_switch_of_a_champion_hands_the_wish_to_its_promoter(switched: Switc
     answer = functions.endpoint_schedule(environment, Clients(clients)).handle(event)
 
     assert answer == {"step": "delegated"}
-    payload = json.loads(told[0]["Payload"])
+    payload = json.loads(invocations[0]["Payload"])
     assert (payload["source"], payload["action"], payload["by"]) == ("manual", "stop", "ann")
     assert switched.status() == "InService"
 
 
-def test_another_action_is_refused_by_name(switched: Switched) -> None:
+def test_unknown_action_is_refused_by_name(switched: Switched) -> None:
     with pytest.raises(BadInputError, match="action is 'sideways': start or stop is expected"):
         switched.run(action="sideways")

@@ -1,4 +1,4 @@
-"""A listener in the place of AWS: what a user's own credentials would reach, counted."""
+"""A listener in place of AWS that counts what the user's own credentials would reach."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ aws_secret_access_key = real
 """
 
 
-class StandIn:
-    """Refuses whatever comes, as AWS's proxy or as AWS itself, and keeps what came."""
+class FakeAws:
+    """Refuses all requests, as a proxy or as AWS, and records them."""
 
     def __init__(self, folder: Path, url: str) -> None:
         self.requests: list[str] = []
         self._folder, self.url = folder, url
 
     def environment(self, *, endpoint: bool = False, **variables: str) -> dict[str, str]:
-        """The variables of a shell whose account is this stand-in.
+        """The variables of a shell whose account leads to this listener.
 
-        It stands in the place of a proxy before AWS's own endpoints; with ``endpoint``, the
-        profile names it as AWS's endpoint as well.
+        The listener is the proxy of AWS's endpoints; with ``endpoint``, the profile has it as
+        AWS's endpoint as well.
         """
         config, credentials = self._folder / "aws-config", self._folder / "aws-credentials"
         config.write_text(_CONFIG.format(endpoint=f"endpoint_url = {self.url}" if endpoint else ""))
@@ -47,9 +47,9 @@ class StandIn:
 
 
 @contextmanager
-def stand_in(folder: Path) -> Iterator[StandIn]:
-    """A stand-in on loopback; its configuration files lie in a folder."""
-    made: StandIn
+def fake_aws(folder: Path) -> Iterator[FakeAws]:
+    """A listener on loopback with its configuration files in a folder."""
+    made: FakeAws
 
     class Handler(BaseHTTPRequestHandler):
         def refuse(self) -> None:
@@ -64,7 +64,7 @@ def stand_in(folder: Path) -> Iterator[StandIn]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        made = StandIn(folder, f"http://127.0.0.1:{server.server_address[1]}")
+        made = FakeAws(folder, f"http://127.0.0.1:{server.server_address[1]}")
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:

@@ -1,4 +1,4 @@
-"""Starting a declared job by hand, and watching it to its end."""
+"""Starts a declared job manually and watches it until it ends."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _PARAMETER = _FOLDER + "{job}/start-function"
 
 
 class NoSuchJobError(LookupError):
-    """No job of this name is declared where it was looked for."""
+    """No job with this name is declared in the account and region."""
 
 
 class StartError(RuntimeError):
-    """The start function failed; the message is its own."""
+    """The start function failed; the message is the function's."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where jobs are started: an account, or a local cloud.
+    """The target of a command: an AWS account or a local cloud.
 
     Attributes:
-        client: Gives the boto3 client of a service.
-        now: The time there, in epoch seconds.
-        name: How the place is called in messages.
-        pause: Seconds between two looks at a job.
+        client: Creates the boto3 client of a service.
+        now: Returns the current time of the target, in epoch seconds.
+        name: The name of the target in messages.
+        pause: Seconds between two polls of a job.
 
     """
 
@@ -46,15 +46,15 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """What became of the wish to start a job.
+    """The result of a request to start a job.
 
     Attributes:
         status: ``started``, ``pending`` (it waits for quota), ``suppressed``, ``refused`` or
             ``ignored``.
-        reason: Why not, where it was not started.
+        reason: Why the job was not started, otherwise None.
         kind: Kind of the job.
         name: The job's full name.
-        instance_type: The type it got, where it has one.
+        instance_type: The selected instance type, if the job has one.
 
     """
 
@@ -67,7 +67,7 @@ class Start:
 
 @dataclass(kw_only=True)
 class End:
-    """How a job ended."""
+    """The final state of a job."""
 
     status: str
     reason: str | None
@@ -78,10 +78,10 @@ class End:
 
 
 def find_start_function(ssm: Any, job: str) -> str:
-    """The ARN of the function that starts a job, which its stack keeps in a parameter.
+    """The ARN of the function that starts a job, from the parameter of its stack.
 
     Raises:
-        NoSuchJobError: Naming the jobs there are, as far as they may be listed.
+        NoSuchJobError: With the names of the declared jobs, if they may be listed.
 
     """
     name = _PARAMETER.format(job=job)
@@ -91,8 +91,8 @@ def find_start_function(ssm: Any, job: str) -> str:
         if error.response["Error"]["Code"] not in {"ParameterNotFound", "ValidationException"}:
             raise
     known = _known_jobs(ssm)
-    there = f"there are {', '.join(known)}" if known else "no job with triggers is deployed"
-    raise NoSuchJobError(f"no job {job!r} here (no parameter {name}); {there}")
+    declared = f"declared jobs: {', '.join(known)}" if known else "no job with triggers is deployed"
+    raise NoSuchJobError(f"no job {job!r} (no parameter {name}); {declared}")
 
 
 def _known_jobs(ssm: Any) -> list[str]:
@@ -105,7 +105,7 @@ def _known_jobs(ssm: Any) -> list[str]:
 
 
 def start_job(place: Place, job: str, hyperparameters: Mapping[str, str] | None = None) -> Start:
-    """Ask the job's start function to start it now.
+    """Invoke the job's start function to start it now.
 
     Raises:
         NoSuchJobError: If no such job is declared.
@@ -118,15 +118,15 @@ def start_job(place: Place, job: str, hyperparameters: Mapping[str, str] | None 
     if hyperparameters:
         event["hyperparameters"] = dict(hyperparameters)
     answer = place.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
-    told = json.loads(answer["Payload"].read())
+    result = json.loads(answer["Payload"].read())
     if answer.get("FunctionError"):
-        raise StartError(str(told.get("errorMessage", told)))
+        raise StartError(str(result.get("errorMessage", result)))
     return Start(
-        status=str(told["status"]),
-        reason=str(told.get("reason", "")),
-        kind=str(told.get("kind", "training")),
-        name=str(told.get("job_name", "")),
-        instance_type=told.get("instance_type"),
+        status=str(result["status"]),
+        reason=str(result.get("reason", "")),
+        kind=str(result.get("kind", "training")),
+        name=str(result.get("job_name", "")),
+        instance_type=result.get("instance_type"),
     )
 
 
@@ -134,32 +134,32 @@ def watch_job(
     place: Place,
     started: Start,
     *,
-    tell: Callable[[str], None],
+    report: Callable[[str], None],
     show: Callable[[str], None],
     logs: Callable[[str], None] | None = None,
     pause: Callable[[float], None] = wall.sleep,
 ) -> End:
-    """Watch a job until it ends; SageMaker tells only who asks.
+    """Poll a job until it ends.
 
     Args:
-        place: Where it runs.
+        place: The target that runs it.
         started: The job.
-        tell: Called once with every change of its status.
-        show: Called with what goes on now, again and again.
-        logs: Called with every line its containers log; None leaves them out.
-        pause: Waits so many seconds.
+        report: Receives every change of its status.
+        show: Receives the progress at every poll.
+        logs: Receives every line that its containers log; None omits them.
+        pause: Waits the given number of seconds.
 
     """
     kind, begun = KINDS[started.kind], wall.monotonic()
-    sagemaker, seen = place.client("sagemaker"), dict[str, str]()
-    told: list[str] = []
+    sagemaker, next_tokens = place.client("sagemaker"), dict[str, str]()
+    reported: list[str] = []
     while True:
         described = kind.describe(sagemaker, started.name)
-        for line in _news(kind.history(described), told):
-            told.append(line)
-            tell(line)
+        for line in _news(kind.history(described), reported):
+            reported.append(line)
+            report(line)
         if logs is not None:
-            for line in log_lines(place.client("logs"), kind.log_group, started.name, seen):
+            for line in log_lines(place.client("logs"), kind.log_group, started.name, next_tokens):
                 logs(line)
         if kind.has_ended(described):
             break
@@ -171,13 +171,13 @@ def watch_job(
         reason=reason_of(described),
         metrics=final_metrics(described),
         seconds=round(wall.monotonic() - begun, 3),
-        transitions=told,
+        transitions=reported,
         best={key: best[key] for key in ("TrainingJobName", "TunedHyperParameters") if key in best},
     )
 
 
-def _news(history: list[str], told: list[str]) -> list[str]:
-    """What of a history was not told yet: its end, or a status other than the last told."""
-    if len(history) > 1 or not told:
-        return history[len(told) :]
-    return history if history[-1] != told[-1] else []
+def _news(history: list[str], reported: list[str]) -> list[str]:
+    """The statuses of a history that were not reported yet."""
+    if len(history) > 1 or not reported:
+        return history[len(reported) :]
+    return history if history[-1] != reported[-1] else []

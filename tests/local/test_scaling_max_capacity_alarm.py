@@ -1,4 +1,4 @@
-"""The alarm of a variant at the maximum of its scaling, as the constructs make it."""
+"""The alarm on a variant at its maximum capacity, as the constructs define it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ MOST = 2
 
 
 def _definition(endpoint_name: str) -> dict[str, Any]:
-    """PutMetricAlarm's request for the alarm of a template, without whom it tells."""
+    """The PutMetricAlarm request for the alarm of a template, without its actions."""
     made = Stack(App(), "Watching")
     endpoint = EndpointBase.from_endpoint_name(made, "Endpoint", endpoint_name=endpoint_name)
     topic = sns.Topic(made, "Topic")
     EndpointAlarms(made, "Alarms", endpoint=endpoint, alert_topic=topic, max_capacity=MOST)
     alarms = Template.from_stack(made).find_resources("AWS::CloudWatch::Alarm")
-    (found,) = [each["Properties"] for name, each in alarms.items() if "MaxCapacity" in name]
-    return {name: value for name, value in found.items() if not name.endswith("Actions")}
+    (properties,) = [each["Properties"] for name, each in alarms.items() if "MaxCapacity" in name]
+    return {name: value for name, value in properties.items() if not name.endswith("Actions")}
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def watched(scaled: Scaled) -> Iterator[Scaled]:
 
 
 def _state_after(watched: Scaled, minutes: int) -> str:
-    """The alarm's state when requests came every minute."""
+    """The alarm's state after requests in every minute."""
     for _ in range(minutes):
         for _ in range(4):
             watched.stage.invoke()
@@ -49,7 +49,7 @@ def _state_after(watched: Scaled, minutes: int) -> str:
 
 
 @pytest.mark.feature("alarms: scaling at its ceiling")
-def test_variant_at_its_maximum_turns_the_alarm_red_and_below_green(watched: Scaled) -> None:
+def test_alarm_is_in_alarm_at_the_maximum_capacity_only(watched: Scaled) -> None:
     assert _state_after(watched, 17) == "OK"
 
     watched.resize(MOST)
