@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 # The user of every local cloud: the person or program that started it.
 USER_NAME = "local-admin"
@@ -29,6 +31,26 @@ class CallerKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOrigin:
+    """Where the calls of a role's session come from.
+
+    Arguments:
+        subnet_ids: Subnets of the function, job or model; empty outside of a VPC.
+        function_arn: ARN of the function whose code calls, for ``lambda:SourceFunctionArn``.
+
+    """
+
+    subnet_ids: tuple[str, ...] = ()
+    function_arn: str = ""
+
+
+def origin_in(vpc_config: Mapping[str, Any] | None) -> SessionOrigin | None:
+    """The origin of sessions with a ``VpcConfig`` of SageMaker; ``None`` outside of a VPC."""
+    subnets = tuple(str(subnet) for subnet in (vpc_config or {}).get("Subnets", ()))
+    return SessionOrigin(subnet_ids=subnets) if subnets else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """The identity of one request.
 
@@ -45,6 +67,8 @@ class Caller:
         session_tags: Tags of the session, as pairs.
         transitive_tag_keys: Keys of those that sessions of this session inherit.
         federated_by: The caller of GetFederationToken, for a federated user.
+        origin: Where the session's calls come from, if the cloud started it in a VPC or for a
+            function.
         decided: Whether the call was decided before it was made, where a service acts: a log is
             written after the invocation whose role was allowed to write it.
 
@@ -60,6 +84,7 @@ class Caller:
     session_tags: tuple[tuple[str, str], ...] = ()
     transitive_tag_keys: tuple[str, ...] = ()
     federated_by: Caller | None = None
+    origin: SessionOrigin | None = None
     decided: bool = False
 
     @property

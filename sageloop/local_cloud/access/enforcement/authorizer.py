@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from moto.utilities.utils import get_partition
 
 from sageloop.local_cloud.access.authentication import UNSIGNED_ACTIONS
-from sageloop.local_cloud.access.caller import Caller, CallerKind, caller_of
+from sageloop.local_cloud.access.caller import Caller, CallerKind, SessionOrigin, caller_of
 from sageloop.local_cloud.access.enforcement import encryption, s3_parameters
 from sageloop.local_cloud.access.enforcement.context import global_keys
 from sageloop.local_cloud.access.enforcement.decision_log import DecisionLog
@@ -17,6 +18,7 @@ from sageloop.local_cloud.access.enforcement.document_checks import DocumentChec
 from sageloop.local_cloud.access.enforcement.identities import Identities
 from sageloop.local_cloud.access.enforcement.mode import AccessMode
 from sageloop.local_cloud.access.enforcement.names import Names
+from sageloop.local_cloud.access.enforcement.network import Networks, Path
 from sageloop.local_cloud.access.enforcement.requirements import Requirement
 from sageloop.local_cloud.access.enforcement.resource_policies import ResourcePolicies
 from sageloop.local_cloud.access.enforcement.usage import RoleUsage, usage_of
@@ -29,6 +31,7 @@ from sageloop.local_cloud.access.policy import (
     decide,
 )
 from sageloop.local_cloud.access.policy.authorization import (
+    SERVICES,
     ApiCall,
     Permission,
     UnmappedOperationError,
@@ -43,6 +46,9 @@ if TYPE_CHECKING:
 
 Further = Callable[[ApiCall], Iterable[Requirement]]
 """Permissions that a call requires beyond those of its operation, from the state."""
+
+
+_DIRECT = Path()
 
 
 class CloudParts(IamState, Protocol):
@@ -78,6 +84,7 @@ class Authorizer:
         self.resources = ResourcePolicies(
             cloud.account_id, cloud.region, trust_policy=self._trust_policy
         )
+        self._networks = Networks(cloud.account_id, self.log.add_unreachable)
         self._documents = DocumentChecks(cloud, cloud.account_id)
         self._cloud = cloud
         self._partition = get_partition(cloud.region)
@@ -108,7 +115,7 @@ class Authorizer:
             return
         keys = self.keys_of(call)
         for one in required:
-            caller = self._caller(one.principal, call)
+            caller = self._caller(one, call)
             decision = self.decide(caller, one.permission, keys)
             decisions.append(decision)
             if not decision.allowed and self.mode is AccessMode.ENFORCE:
@@ -150,13 +157,15 @@ class Authorizer:
         identity = self.identities.of(caller)
         resource = permission.resource
         owner = _account_of(resource) or self._cloud.account_id
+        path = self._path(caller.origin, permission.action, keys)
         request = Request(
             principal=identity.principal, action=permission.action, resource=resource,
-            context={**keys, "aws:ResourceAccount": owner, **permission.context},
+            context={**keys, "aws:ResourceAccount": owner, **path.keys, **permission.context},
         )  # fmt: skip
         return request, AppliedPolicies(
             identity=identity.policies, boundary=identity.boundary, session=identity.session,
             resource=self.resources.of(permission.action, resource), account=owner,
+            endpoint=path.endpoint,
         )  # fmt: skip
 
     def usage(self) -> list[RoleUsage]:
@@ -168,8 +177,19 @@ class Authorizer:
                       for arn in sorted(roles)}  # fmt: skip
         return [usage_of(arn, found.policies, records) for arn, found in identities.items()]
 
-    def _caller(self, principal: str, call: Call) -> Caller:
-        return caller_of(principal, call.account_id) if principal else call.caller
+    def _caller(self, one: Requirement, call: Call) -> Caller:
+        if one.principal:
+            return caller_of(one.principal, call.account_id)
+        return _through_service(call.caller, one.permission.action, call.service)
+
+    def _path(self, origin: SessionOrigin | None, action: str, keys: Mapping[str, Any]) -> Path:
+        if origin is None:
+            return _DIRECT
+        region = str(keys.get("aws:RequestedRegion", self._cloud.region))
+        path = self._networks.path(origin, action, region)
+        if not origin.function_arn:
+            return path
+        return Path({**path.keys, "lambda:SourceFunctionArn": origin.function_arn}, path.endpoint)
 
     def _required(self, operation: Operation, call: Call) -> Iterator[Requirement]:
         params = call.params
@@ -205,10 +225,17 @@ class Authorizer:
 def _is_exempt(call: Call) -> bool:
     # Unsigned requests are decided by the request filter, services where they act, and federated
     # sessions by STS, which reads the identity provider in the token.
-    federated = call.service == "sts" and call.operation in UNSIGNED_ACTIONS
     caller = call.caller
-    unsigned = caller.kind is CallerKind.ANONYMOUS or federated
-    return caller.decided or caller.is_service or unsigned
+    federated = call.service == "sts" and call.operation in UNSIGNED_ACTIONS
+    unsigned = caller.kind is CallerKind.ANONYMOUS
+    return caller.decided or caller.is_service or unsigned or federated
+
+
+def _through_service(caller: Caller, action: str, service: str) -> Caller:
+    """The caller of a permission: other services than the called one are reached from there."""
+    if caller.origin is None or action.partition(":")[0] == SERVICES[service].prefix:
+        return caller
+    return replace(caller, origin=replace(caller.origin, subnet_ids=()))
 
 
 def _account_of(arn: str) -> str:

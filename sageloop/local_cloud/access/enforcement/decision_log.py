@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -9,6 +10,8 @@ from typing import Any
 
 from sageloop.local_cloud.access.enforcement.context import VOLATILE
 from sageloop.local_cloud.access.policy import Decision
+
+log = logging.getLogger(__name__)
 
 _CAPACITY = 200_000
 
@@ -53,6 +56,21 @@ class DecisionLog:
         self._lock = threading.Lock()
         self._counts: dict[_Key, int] = {}
         self._left_out = 0
+        self._unreachable: dict[str, None] = {}
+
+    def add_unreachable(self, line: str) -> None:
+        """Note a service that a VPC does not reach; each line is kept and logged once."""
+        with self._lock:
+            known = line in self._unreachable
+            self._unreachable[line] = None
+        if not known:
+            log.warning("%s: on AWS the call would time out", line)
+
+    @property
+    def unreachable(self) -> list[str]:
+        """The services that VPCs do not reach, such as ``no endpoint for sts in vpc-1``."""
+        with self._lock:
+            return list(self._unreachable)
 
     def add(self, decision: Decision, *, hints: Sequence[str] = ()) -> None:
         """Count a decision; ``hints`` say which statements nearly allowed a denied request."""
