@@ -230,7 +230,7 @@ class LocalCloud:
         return {key: value for key, value in response.items() if key != "records"}
 
     def access_usage(self) -> list[dict[str, Any]]:
-        """For each role: used and spare permissions, denials, and a policy of what was used."""
+        """For each role: whether each permission was needed, denials, a policy of what was used."""
         roles: list[dict[str, Any]] = self._request("usage")["roles"]
         return roles
 

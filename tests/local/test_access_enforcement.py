@@ -268,8 +268,9 @@ def test_usage_lists_used_spare_and_denied_permissions(cloud: Cloud) -> None:
 
     (usage,) = [each for each in cloud.authorizer.usage() if each.role == worker_arn]
 
-    assert [grant.action for grant in usage.used] == ["s3:GetObject"]
-    assert [grant.action for grant in usage.spare] == ["s3:DeleteObject"]
+    assert {grant.action: str(grant.need) for grant in usage.grants} == {
+        "s3:GetObject": "needed", "s3:DeleteObject": "spare",
+    }  # fmt: skip
     assert [request["action"] for request in usage.denied] == ["s3:PutObject"]
     assert usage.suggested["Statement"] == [{
         "Effect": "Allow", "Action": ["s3:GetObject"],

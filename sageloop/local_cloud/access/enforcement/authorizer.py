@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,7 +12,7 @@ from sageloop.local_cloud.access.authentication import UNSIGNED_ACTIONS
 from sageloop.local_cloud.access.caller import Caller, CallerKind, SessionOrigin, caller_of
 from sageloop.local_cloud.access.enforcement import encryption, s3_parameters
 from sageloop.local_cloud.access.enforcement.context import global_keys
-from sageloop.local_cloud.access.enforcement.decision_log import DecisionLog
+from sageloop.local_cloud.access.enforcement.decision_log import DecisionLog, DecisionRecord
 from sageloop.local_cloud.access.enforcement.denials import access_denied, denial
 from sageloop.local_cloud.access.enforcement.document_checks import DocumentChecks, document_of
 from sageloop.local_cloud.access.enforcement.identities import Identities
@@ -27,6 +27,7 @@ from sageloop.local_cloud.access.policy import (
     AppliedPolicies,
     Decision,
     Effect,
+    Policy,
     Request,
     decide,
 )
@@ -169,13 +170,27 @@ class Authorizer:
         )  # fmt: skip
 
     def usage(self) -> list[RoleUsage]:
-        """The used and unused permissions of each role that exists or made a request."""
+        """The permissions of each role that exists or made a request, and which were needed."""
         records = self.log.records()
         roles = {str(role.arn) for role in self._cloud.iam().get_roles()}
         roles |= {record.principal for record in records if ":role/" in record.principal}
-        identities = {arn: self.identities.of(caller_of(arn, self._cloud.account_id))
-                      for arn in sorted(roles)}  # fmt: skip
-        return [usage_of(arn, found.policies, records) for arn, found in identities.items()]
+        return [self._usage_of(arn, records) for arn in sorted(roles)]
+
+    def _usage_of(self, role: str, records: Sequence[DecisionRecord]) -> RoleUsage:
+        identity = self.identities.of(caller_of(role, self._cloud.account_id))
+
+        def redecide(record: DecisionRecord, policies: Sequence[Policy]) -> bool:
+            request = Request(
+                principal=identity.principal, action=record.action, resource=record.resource,
+                context=record.context,
+            )  # fmt: skip
+            owner = _account_of(record.resource) or self._cloud.account_id
+            return decide(request, AppliedPolicies(
+                identity=tuple(policies), boundary=identity.boundary, account=owner,
+                resource=self.resources.of(record.action, record.resource),
+            )).allowed  # fmt: skip
+
+        return usage_of(role, identity.policies, records, redecide)
 
     def _caller(self, one: Requirement, call: Call) -> Caller:
         if one.principal:
