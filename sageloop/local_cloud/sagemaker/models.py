@@ -45,7 +45,7 @@ class Models:
         role = params.get("ExecutionRoleArn")
         if role is not None:
             own = self._store.arn("model", params["ModelName"])
-            check_role(self._cloud, role, own, any_source(self._cloud))
+            check_role(self._cloud, role, any_source(self._cloud), own)
         for container in containers:
             self._check(container, role)
         name = params["ModelName"]

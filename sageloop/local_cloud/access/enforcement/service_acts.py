@@ -127,5 +127,8 @@ def can_assume(cloud: Cloud, service: str, role_arn: str, *source_arns: str) -> 
     if role is None or role.arn != role_arn:
         return False
     actors = [service_actor(cloud, service, source_arn=arn) for arn in source_arns]
-    admitted = (actor for actor in actors[:-1] if actor.allows("sts:AssumeRole", role_arn))
-    return next(admitted, actors[-1]).denial("sts:AssumeRole", role_arn) is None
+    first, *others = actors
+    if others and not first.allows("sts:AssumeRole", role_arn):
+        admitted = (actor for actor in others if actor.allows("sts:AssumeRole", role_arn))
+        first = next(admitted, first)
+    return first.denial("sts:AssumeRole", role_arn) is None
