@@ -169,7 +169,9 @@ class ExecutionRole(Construct):
 
     def _add_key(self, key: kms.IKey | None) -> None:
         if key is not None:
-            self.add(grant_statement(key), use_statement(key, ["s3"]))
+            # SageMaker's reference demands kms:Encrypt of a role whose job names an output key.
+            use = use_statement(key, ["s3"], also=["kms:Encrypt"])
+            self.add(grant_statement(key), use)
 
 
 def _sagemaker_of_this_account(source: str) -> iam.PrincipalBase:
