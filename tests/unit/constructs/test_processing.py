@@ -58,7 +58,7 @@ def test_inputs_and_outputs_have_paths(anew: Ground) -> None:
     assert output["S3Output"]["S3UploadMode"] == "Continuous"
 
 
-@pytest.mark.feature("processing: own code on an image of AWS")
+@pytest.mark.feature("processing: custom code on an image of AWS")
 def test_code_is_input_and_entry_point(anew: Ground, code: Path) -> None:
     job = processing(
         anew, image=AlgorithmImage.find(anew.stack, "sklearn", "1.2-1"),
