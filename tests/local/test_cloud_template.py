@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -14,14 +13,11 @@ from sageloop.local_cloud.client import LocalCloud, LocalCloudError
 from sageloop.local_cloud.template import CloudTemplate, TemplateError
 
 
-@pytest.fixture(scope="module")
-def template() -> Iterator[CloudTemplate]:
-    """A template of this module, in place of the session's."""
-    before = LocalCloud.template
-    with CloudTemplate() as template:
-        LocalCloud.template = template
-        yield template
-        LocalCloud.template = before
+@pytest.fixture
+def template() -> CloudTemplate:
+    """The session's template, from which ``LocalCloud.start`` forks."""
+    assert LocalCloud.template is not None
+    return LocalCloud.template
 
 
 @pytest.mark.slow
