@@ -95,6 +95,22 @@ def test_stopped_cloud_leaves_no_process(template: CloudTemplate) -> None:
     assert psutil.wait_procs(processes, timeout=20)[1] == []
 
 
+def test_cpu_time_of_an_ended_cloud_is_counted_with_its_template(template: CloudTemplate) -> None:
+    with LocalCloud.start() as cloud:
+        server = psutil.Process(cloud.pid)
+        parent = server.parent()
+        assert parent is not None
+        before = _of_ended_children(parent)
+        used = server.cpu_times().user
+
+    assert used > 0
+    assert _of_ended_children(parent) - before >= used
+
+
+def _of_ended_children(process: psutil.Process) -> float:
+    return float(process.cpu_times().children_user)
+
+
 def test_killed_cloud_leaves_no_process(template: CloudTemplate) -> None:
     cloud = LocalCloud.start()
     server = psutil.Process(cloud.pid)
