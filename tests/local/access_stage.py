@@ -13,6 +13,7 @@ from roles import ACCOUNT, USER
 
 from sageloop.local_cloud.access.enforcement.decision_log import DecisionRecord
 from sageloop.local_cloud.access.enforcement.mode import AccessMode
+from sageloop.local_cloud.cloudformation.service import CloudFormationService
 from sageloop.local_cloud.cloudwatch.service import CloudWatchService
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.events.scheduler import SchedulerService
@@ -35,7 +36,7 @@ class Access:
             [
                 SageMakerService(self.cloud), LambdaService(self.cloud),
                 EventsService(self.cloud), SchedulerService(self.cloud),
-                CloudWatchService(self.cloud),
+                CloudWatchService(self.cloud), CloudFormationService(self.cloud),
             ]
         )  # fmt: skip
         self.cloud.start()
