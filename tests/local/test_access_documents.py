@@ -190,6 +190,14 @@ def test_malformed_document_is_refused_with_the_error_of_its_service(
     assert (error["Code"], error["Message"]) == (code, message)
 
 
+def test_default_policy_of_a_topic_can_be_stored_again(cloud: Cloud) -> None:
+    sns = client(cloud, "sns")
+    arn = sns.create_topic(Name="default-again")["TopicArn"]
+    default = sns.get_topic_attributes(TopicArn=arn)["Attributes"]["Policy"]
+
+    sns.set_topic_attributes(TopicArn=arn, AttributeName="Policy", AttributeValue=default)
+
+
 def test_refused_policy_is_not_stored(cloud: Cloud) -> None:
     iam = client(cloud, "iam")
     bad = document(READ | {"Resource": "documents"})

@@ -15,7 +15,7 @@ from sageloop.local_cloud.core.cloud import Cloud
 from sageloop.local_cloud.core.naming import services_of_moto
 
 BUCKET = "opened"
-EVERYBODY = {"Sid": "Read", "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject",
+EVERYBODY = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject",
              "Resource": f"arn:aws:s3:::{BUCKET}/public/*"}  # fmt: skip
 FORMS = f"arn:aws:s3:::{BUCKET}/forms/*"
 INSECURE = {"Bool": {"aws:SecureTransport": "false"}}
@@ -82,8 +82,9 @@ def test_public_objects_are_read_without_a_signature(cloud: Cloud, s3: Any) -> N
         [EVERYBODY | {"Condition": INSECURE}],
         [EVERYBODY, EVERYBODY | {"Effect": "Deny", "Action": "*"}],
         [EVERYBODY, EVERYBODY | {"Effect": "Deny", "Condition": {"Null": {"aws:Referer": "true"}}}],
-        [EVERYBODY, {"Effect": "Deny", "NotPrincipal": {"AWS": "1"}, "Action": "*",
-                     "Resource": "*"}],
+        # With "Action": "*" it would deny the user to remove it, as on AWS.
+        [EVERYBODY, {"Effect": "Deny", "NotPrincipal": {"AWS": "123456789012"},
+                     "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/*"}],
     ],
 )  # fmt: skip
 def test_policies_for_other_principals_or_with_conditions_are_not_public(

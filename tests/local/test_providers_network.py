@@ -13,6 +13,8 @@ from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.core.errors import AwsError
 from tests.local.provider_bench import Bench, Made
 
+FULL_ACCESS = {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}
+
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[Bench]:
@@ -166,7 +168,7 @@ def test_gateway_and_interface_endpoints_are_created(bench: Bench, vpc: Made, su
     gateway = bench.create(
         "AWS::EC2::VPCEndpoint",
         {"VpcId": vpc.id, "ServiceName": "com.amazonaws.us-east-1.s3", "VpcEndpointType": "Gateway",
-         "RouteTableIds": [table.id], "PolicyDocument": {"Statement": []}},
+         "RouteTableIds": [table.id], "PolicyDocument": {"Statement": [FULL_ACCESS]}},
     )  # fmt: skip
     interface = bench.create(
         "AWS::EC2::VPCEndpoint",
@@ -185,7 +187,7 @@ def test_gateway_and_interface_endpoints_are_created(bench: Bench, vpc: Made, su
     assert ":" in interface["DnsEntries"][0]
     other = bench.create("AWS::EC2::RouteTable", {"VpcId": vpc.id})
     gateway = bench.update(
-        gateway, RouteTableIds=[other.id], PolicyDocument={"Statement": [], "Id": "x"}
+        gateway, RouteTableIds=[other.id], PolicyDocument={"Statement": [FULL_ACCESS], "Id": "x"}
     )
     actual = ec2.describe_vpc_endpoints(VpcEndpointIds=[gateway.id])["VpcEndpoints"][0]
     assert actual["RouteTableIds"] == [other.id]

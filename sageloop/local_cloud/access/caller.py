@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 # The user of every local cloud: the person or program that started it.
 USER_NAME = "local-admin"
@@ -25,6 +27,27 @@ class CallerKind(StrEnum):
     ASSUMED_ROLE = "assumed role session"
     SERVICE = "service"
     ANONYMOUS = "anonymous"
+    IDENTITY_PROVIDER = "identity provider"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOrigin:
+    """Where the calls of a role's session come from.
+
+    Arguments:
+        subnet_ids: Subnets of the function, job or model; empty outside of a VPC.
+        function_arn: ARN of the function whose code calls, for ``lambda:SourceFunctionArn``.
+
+    """
+
+    subnet_ids: tuple[str, ...] = ()
+    function_arn: str = ""
+
+
+def origin_in(vpc_config: Mapping[str, Any] | None) -> SessionOrigin | None:
+    """The origin of sessions with a ``VpcConfig`` of SageMaker; ``None`` outside of a VPC."""
+    subnets = tuple(str(subnet) for subnet in (vpc_config or {}).get("Subnets", ()))
+    return SessionOrigin(subnet_ids=subnets) if subnets else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +65,10 @@ class Caller:
         access_key_id: Key that signed the request; ``None`` inside the cloud's own process.
         session_policies: Documents of the session policies; none limits the session.
         session_tags: Tags of the session, as pairs.
+        transitive_tag_keys: Keys of those that sessions of this session inherit.
         federated_by: The caller of GetFederationToken, for a federated user.
+        origin: Where the session's calls come from, if the cloud started it in a VPC or for a
+            function.
         decided: Whether the call was decided before it was made, where a service acts: a log is
             written after the invocation whose role was allowed to write it.
 
@@ -56,7 +82,9 @@ class Caller:
     access_key_id: str | None = None
     session_policies: tuple[str, ...] = ()
     session_tags: tuple[tuple[str, str], ...] = ()
+    transitive_tag_keys: tuple[str, ...] = ()
     federated_by: Caller | None = None
+    origin: SessionOrigin | None = None
     decided: bool = False
 
     @property
@@ -86,6 +114,11 @@ def account_user(account_id: str, partition: str = "aws") -> Caller:
 def anonymous(account_id: str) -> Caller:
     """The caller of an unsigned request."""
     return Caller(kind=CallerKind.ANONYMOUS, account_id=account_id, arn="anonymous")
+
+
+def identity_provider(account_id: str, provider: str) -> Caller:
+    """The caller of AssumeRoleWithWebIdentity or AssumeRoleWithSAML, by its provider."""
+    return Caller(kind=CallerKind.IDENTITY_PROVIDER, account_id=account_id, arn=provider)
 
 
 def role_session(role_arn: str, session_name: str) -> Caller:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from sageloop.local_cloud.access.caller import (
     Caller,
     CallerKind,
+    SessionOrigin,
     account_user,
     caller_of,
     role_session,
@@ -99,9 +100,11 @@ class KeyRing:
             self._keys[made.access_key] = known
         return made
 
-    def for_role(self, role_arn: str, session: str) -> Credentials:
-        """Credentials of a role's session that the cloud itself starts; one key for each pair."""
-        return self._once(role_session(role_arn, session))
+    def for_role(
+        self, role_arn: str, session: str, origin: SessionOrigin | None = None
+    ) -> Credentials:
+        """Credentials of a role's session that the cloud itself starts; one key for each."""
+        return self._once(replace(role_session(role_arn, session), origin=origin))
 
     def for_principal(self, principal: str) -> Credentials:
         """Credentials of a service (``events.amazonaws.com``) or of an ARN."""
@@ -120,7 +123,7 @@ class KeyRing:
         return key.caller
 
     def _once(self, caller: Caller) -> Credentials:
-        place = f"{caller.arn} {caller.role_arn}"
+        place = f"{caller.arn} {caller.role_arn} {caller.origin}"
         with self._lock:
             known = self._of_caller.get(place)
         if known is None:

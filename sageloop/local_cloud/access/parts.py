@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from sageloop.local_cloud.access.caller import Caller
     from sageloop.local_cloud.access.keys import KeyRing
+    from sageloop.local_cloud.access.policy import Decision
+    from sageloop.local_cloud.access.policy.authorization import Permission
     from sageloop.local_cloud.core.operations import Call
 
 
@@ -36,7 +39,28 @@ class OperationTable(Protocol):
         ...
 
 
-class StsParts(IamState, Protocol):
+class AccessDecisions(Protocol):
+    """Decides single permissions."""
+
+    def keys_of(self, call: Call) -> dict[str, Any]:
+        """The global condition keys of a call."""
+        ...
+
+    def decide(self, caller: Caller, permission: Permission, keys: Mapping[str, Any]) -> Decision:
+        """Decide one permission of a caller, and record the decision."""
+        ...
+
+
+class FederationParts(IamState, Protocol):
+    """Parts of the cloud that federation uses."""
+
+    @property
+    def authorizer(self) -> AccessDecisions:
+        """Decides by trust policies."""
+        ...
+
+
+class StsParts(FederationParts, Protocol):
     """Parts of the cloud that STS uses."""
 
     @property

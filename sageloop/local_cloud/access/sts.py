@@ -1,7 +1,7 @@
 """AWS STS: keys for sessions of roles and users, and the identity of the caller.
 
-AssumeRole does not evaluate trust policies yet: any authenticated caller may assume any role of
-the account. Keys expire by the wall clock, with which clients compare.
+Trust policies are evaluated before a call gets here; for federated identities here, by the identity
+provider in the token. Keys expire by the wall clock, with which clients compare.
 
 https://docs.aws.amazon.com/STS/latest/APIReference/API_Operations.html
 """
@@ -25,7 +25,8 @@ from sageloop.local_cloud.access.caller import (
     role_session,
     unique_id,
 )
-from sageloop.local_cloud.access.federation import Federation
+from sageloop.local_cloud.access.federation import FederatedIdentity, Federation
+from sageloop.local_cloud.access.session_limits import SessionLimits, session_limits
 from sageloop.local_cloud.core.errors import AwsError
 
 if TYPE_CHECKING:
@@ -81,15 +82,17 @@ class Sts:
         _refuse_sessions(call, "GetFederationToken")
         name = _matching(call, "Name", _FEDERATED_NAME)
         partition = call.caller.arn.split(":")[1]
+        limits = session_limits(call, self._cloud)
         caller = Caller(
             kind=CallerKind.FEDERATED_USER, account_id=call.account_id, session_name=name,
             arn=f"arn:{partition}:sts::{call.account_id}:federated-user/{name}",
+            federated_by=call.caller, session_policies=limits.policies, session_tags=limits.tags,
         )  # fmt: skip
         seconds = _seconds(call, default=_HALF_DAY, most=_DAY_AND_A_HALF)
         return {
             "Credentials": self._credentials(caller, seconds),
             "FederatedUser": {"FederatedUserId": self._user_id(caller), "Arn": caller.arn},
-            "PackedPolicySize": 0,
+            **limits.answer,
         }
 
     def assume_role(self, call: Call) -> dict[str, Any]:
@@ -98,15 +101,17 @@ class Sts:
         longest = int(role.max_session_duration or _HOUR)
         if call.caller.kind is CallerKind.ASSUMED_ROLE:
             longest = _HOUR  # role chaining: an hour at most
-        return self._session(call, role, _seconds(call, default=_HOUR, most=longest))
+        seconds = _seconds(call, default=_HOUR, most=longest)
+        return self._session(call, role, seconds, session_limits(call, self._cloud))
 
     def assume_role_with_web_identity(self, call: Call) -> dict[str, Any]:
         """Keys of a session of a role, for a token of an identity provider."""
         role = self._role(call)
-        identity = self._federation.of_token(call.params["WebIdentityToken"], role)
+        identity = self._federation.of_token(call.params["WebIdentityToken"])
+        self._federation.check_trust(call, identity, role)
         longest = int(role.max_session_duration or _HOUR)
-        made = self._session(call, role, _seconds(call, default=_HOUR, most=longest))
-        return made | {
+        seconds = _seconds(call, default=_HOUR, most=longest)
+        return self._session(call, role, seconds, self._limits(call, identity)) | {
             "SubjectFromWebIdentityToken": identity.subject, "Audience": identity.audience,
             "Provider": identity.provider,
         }  # fmt: skip
@@ -120,18 +125,29 @@ class Sts:
         longest = int(role.max_session_duration or _HOUR)
         seconds = _seconds(call, default=_HOUR, most=longest)
         call.params["RoleSessionName"] = session.subject
-        return self._session(call, role, seconds) | {
+        self._federation.check_trust(call, session, role)
+        return self._session(call, role, seconds, self._limits(call, session)) | {
             "Subject": session.subject, "SubjectType": "persistent", "Issuer": session.provider,
             "Audience": session.audience,
         }  # fmt: skip
 
-    def _session(self, call: Call, role: Any, seconds: int) -> dict[str, Any]:
+    def _limits(self, call: Call, identity: FederatedIdentity) -> SessionLimits:
+        return session_limits(
+            call, self._cloud, claimed=identity.tags, claimed_transitive=identity.transitive
+        )
+
+    def _session(
+        self, call: Call, role: Any, seconds: int, limits: SessionLimits
+    ) -> dict[str, Any]:
         name = _matching(call, "RoleSessionName", _SESSION_NAME)
-        caller = role_session(str(role.arn), name)
+        caller = replace(
+            role_session(str(role.arn), name), session_policies=limits.policies,
+            session_tags=limits.tags, transitive_tag_keys=limits.transitive,
+        )  # fmt: skip
         return {
             "Credentials": self._credentials(caller, seconds),
             "AssumedRoleUser": {"AssumedRoleId": f"{role.id}:{name}", "Arn": caller.arn},
-            "PackedPolicySize": 0,
+            **limits.answer,
         }
 
     def _credentials(self, caller: Caller, seconds: int) -> dict[str, Any]:

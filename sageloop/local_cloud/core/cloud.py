@@ -11,7 +11,7 @@ from typing import Any
 
 from moto.utilities.utils import get_partition
 
-from sageloop.local_cloud.access.caller import INTERNAL
+from sageloop.local_cloud.access.caller import INTERNAL, SessionOrigin
 from sageloop.local_cloud.access.cloud_access import CloudAccess
 from sageloop.local_cloud.access.enforcement.authorizer import Authorizer
 from sageloop.local_cloud.access.enforcement.mode import AccessMode
@@ -118,19 +118,23 @@ class Cloud:
         return self.front.services[model]
 
     def client(
-        self, service: str, *, principal: str, region: str | None = None, decided: bool = False
-    ) -> Any:
+        self, service: str, *, principal: str, region: str | None = None, decided: bool = False,
+        origin: SessionOrigin | None = None,
+    ) -> Any:  # fmt: skip
         """A boto3 client that calls this cloud as ``principal`` without a socket.
 
         ``principal`` is a role's ARN or a service's name (``events.amazonaws.com``). The calls of
         a client with ``decided`` are carried out without a decision, because the service has
-        decided them where it acts. Clients are cached and thread-safe.
+        decided them where it acts. ``origin`` is the VPC from which a role's session calls.
+        Clients are cached and thread-safe.
         """
-        return self._clients.get(service, principal, region or self.region, decided=decided)
+        return self._clients.get(service, principal, region or self.region, decided, origin)
 
-    def credentials_of(self, role_arn: str, session: str) -> Credentials:
-        """Temporary credentials of a role for a child process."""
-        return self.keys.for_role(role_arn, session)
+    def credentials_of(
+        self, role_arn: str, session: str, origin: SessionOrigin | None = None
+    ) -> Credentials:
+        """Temporary credentials of a role for a child process, whose calls have an origin."""
+        return self.keys.for_role(role_arn, session, origin)
 
     def iam(self) -> Any:
         """Moto's IAM backend of this account."""

@@ -20,7 +20,7 @@ from sageloop.environment import blind_client
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
 
-    from sageloop.local_cloud.access.caller import Caller
+    from sageloop.local_cloud.access.caller import Caller, SessionOrigin
     from sageloop.local_cloud.access.keys import KeyRing
     from sageloop.local_cloud.core.wire import Response
 
@@ -88,20 +88,26 @@ class InProcessClients:
     def __init__(self, cloud: CloudParts) -> None:
         self._cloud = cloud
         self._lock = threading.Lock()
-        self._cache: dict[tuple[str, str, str, bool], Any] = {}
+        self._cache: dict[tuple[str, str, str, bool, SessionOrigin | None], Any] = {}
 
-    def get(self, service: str, principal: str, region: str, *, decided: bool = False) -> Any:
+    def get(
+        self, service: str, principal: str, region: str, decided: bool,
+        origin: SessionOrigin | None,
+    ) -> Any:  # fmt: skip
         """The client of ``service`` for ``principal``; its calls were decided if ``decided``."""
-        key = (service, principal, region, decided)
+        key = (service, principal, region, decided, origin)
         with self._lock:
             client = self._cache.get(key)
             if client is None:
-                client = self._cache[key] = self._make(service, principal, region, decided=decided)
+                client = self._cache[key] = self._make(*key)
             return client
 
-    def _make(self, service: str, principal: str, region: str, *, decided: bool) -> Any:
+    def _make(
+        self, service: str, principal: str, region: str, decided: bool,
+        origin: SessionOrigin | None,
+    ) -> Any:  # fmt: skip
         keys = self._cloud.keys.for_principal(principal)
-        caller = replace(self._cloud.keys.caller(keys.access_key), decided=decided)
+        caller = replace(self._cloud.keys.caller(keys.access_key), decided=decided, origin=origin)
         client = blind_client(
             service, region_name=region, endpoint_url="http://127.0.0.1:1",
             aws_access_key_id=keys.access_key, aws_secret_access_key=keys.secret_key,

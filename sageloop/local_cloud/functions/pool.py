@@ -8,6 +8,7 @@ import threading
 import time as wall
 from typing import TYPE_CHECKING
 
+from sageloop.local_cloud.access.caller import SessionOrigin
 from sageloop.local_cloud.core.processes import clean_environment
 from sageloop.local_cloud.functions.code import CodeStore
 from sageloop.local_cloud.functions.fork_server import ForkServer
@@ -138,7 +139,7 @@ class WorkerPool:
         if opt is not None:
             own["PATH"] = f"{env.get('PATH', '/usr/bin:/bin')}:{opt / 'bin'}"
         variables: dict[str, str] = version.settings.get("Environment", {}).get("Variables", {})
-        credentials = cloud.credentials_of(version.role, version.name)
+        credentials = cloud.credentials_of(version.role, version.name, _origin(version))
         # The cloud's own variables come last: a function must not configure another endpoint.
         reach = cloud.child_environment(credentials)
         return env | own | variables | reach | {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
@@ -150,6 +151,12 @@ class WorkerPool:
             stale += [w for w in idle if w.idle_since < limit]
             self._idle[revision] = [w for w in idle if w.idle_since >= limit]
         return stale
+
+
+def _origin(version: Version) -> SessionOrigin:
+    subnets = version.settings.get("VpcConfig", {}).get("SubnetIds", ())
+    arn = ":".join(version.arn.split(":")[:7])  # without a version, as AWS documents the key
+    return SessionOrigin(subnet_ids=tuple(subnets), function_arn=arn)
 
 
 def _layer_paths(opt: Path | None) -> list[str]:

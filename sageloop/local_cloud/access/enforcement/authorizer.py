@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from moto.utilities.utils import get_partition
 
-from sageloop.local_cloud.access.caller import Caller, CallerKind, caller_of
+from sageloop.local_cloud.access.authentication import UNSIGNED_ACTIONS
+from sageloop.local_cloud.access.caller import Caller, CallerKind, SessionOrigin, caller_of
 from sageloop.local_cloud.access.enforcement import encryption, s3_parameters
 from sageloop.local_cloud.access.enforcement.context import global_keys
-from sageloop.local_cloud.access.enforcement.decision_log import DecisionLog
+from sageloop.local_cloud.access.enforcement.decision_log import DecisionLog, DecisionRecord
 from sageloop.local_cloud.access.enforcement.denials import access_denied, denial
 from sageloop.local_cloud.access.enforcement.document_checks import DocumentChecks, document_of
 from sageloop.local_cloud.access.enforcement.identities import Identities
 from sageloop.local_cloud.access.enforcement.mode import AccessMode
 from sageloop.local_cloud.access.enforcement.names import Names
+from sageloop.local_cloud.access.enforcement.network import Networks, Path
 from sageloop.local_cloud.access.enforcement.requirements import Requirement
 from sageloop.local_cloud.access.enforcement.resource_policies import ResourcePolicies
+from sageloop.local_cloud.access.enforcement.usage import RoleUsage, usage_of
 from sageloop.local_cloud.access.parts import IamState
 from sageloop.local_cloud.access.policy import (
     AppliedPolicies,
     Decision,
+    Effect,
+    Policy,
     Request,
     decide,
 )
 from sageloop.local_cloud.access.policy.authorization import (
+    SERVICES,
     ApiCall,
     Permission,
     UnmappedOperationError,
     required_permissions,
 )
+from sageloop.local_cloud.access.policy.diagnosis import near_misses
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.clock import VirtualClock
@@ -39,6 +47,9 @@ if TYPE_CHECKING:
 
 Further = Callable[[ApiCall], Iterable[Requirement]]
 """Permissions that a call requires beyond those of its operation, from the state."""
+
+
+_DIRECT = Path()
 
 
 class CloudParts(IamState, Protocol):
@@ -74,6 +85,7 @@ class Authorizer:
         self.resources = ResourcePolicies(
             cloud.account_id, cloud.region, trust_policy=self._trust_policy
         )
+        self._networks = Networks(cloud.account_id, self.log.add_unreachable)
         self._documents = DocumentChecks(cloud, cloud.account_id)
         self._cloud = cloud
         self._partition = get_partition(cloud.region)
@@ -95,16 +107,16 @@ class Authorizer:
             self._documents.check(document)
 
     def _authorize(self, operation: Operation, call: Call, decisions: list[Decision]) -> None:
-        if self.mode is AccessMode.OFF or _is_exempt(call.caller):
+        if self.mode is AccessMode.OFF or _is_exempt(call):
             return
         try:
             required = list(self._required(operation, call))
         except UnmappedOperationError as error:
             self._undecided(operation, call, str(error))
             return
-        keys = global_keys(call, self._cloud.clock.time())
+        keys = self.keys_of(call)
         for one in required:
-            caller = self._caller(one.principal, call)
+            caller = self._caller(one, call)
             decision = self.decide(caller, one.permission, keys)
             decisions.append(decision)
             if not decision.allowed and self.mode is AccessMode.ENFORCE:
@@ -116,37 +128,83 @@ class Authorizer:
         So it does unless the caller may list the bucket.
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
         """
-        if self.mode is not AccessMode.ENFORCE or _is_exempt(call.caller):
+        if self.mode is not AccessMode.ENFORCE or _is_exempt(call):
             return False
         if call.service != "s3" or call.operation not in ("GetObject", "HeadObject"):
             return False
         bucket = f"arn:{self._partition}:s3:::{call.params['Bucket']}"
         listing = Permission("s3:ListBucket", bucket)
-        keys = global_keys(call, self._cloud.clock.time())
-        return not self.evaluate(call.caller, listing, keys).allowed
+        return not self.evaluate(call.caller, listing, self.keys_of(call)).allowed
+
+    def keys_of(self, call: Call) -> dict[str, Any]:
+        """The global condition keys of a call."""
+        return global_keys(call, self._cloud.clock.time())
 
     def decide(self, caller: Caller, permission: Permission, keys: Mapping[str, Any]) -> Decision:
         """Decide one permission of a caller, and record the decision."""
-        decision = self.evaluate(caller, permission, keys)
-        self.log.add(decision)
+        request, policies = self._applied(caller, permission, keys)
+        decision = decide(request, policies)
+        implicit = decision.effect is Effect.IMPLICIT_DENY
+        self.log.add(decision, hints=near_misses(request, policies) if implicit else ())
         return decision
 
     def evaluate(self, caller: Caller, permission: Permission, keys: Mapping[str, Any]) -> Decision:
         """Decide one permission of a caller without a record."""
+        return decide(*self._applied(caller, permission, keys))
+
+    def _applied(
+        self, caller: Caller, permission: Permission, keys: Mapping[str, Any]
+    ) -> tuple[Request, AppliedPolicies]:
         identity = self.identities.of(caller)
         resource = permission.resource
         owner = _account_of(resource) or self._cloud.account_id
+        path = self._path(caller.origin, permission.action, keys)
         request = Request(
             principal=identity.principal, action=permission.action, resource=resource,
-            context={**keys, "aws:ResourceAccount": owner, **permission.context},
+            context={**keys, "aws:ResourceAccount": owner, **path.keys, **permission.context},
         )  # fmt: skip
-        return decide(request, AppliedPolicies(
+        return request, AppliedPolicies(
             identity=identity.policies, boundary=identity.boundary, session=identity.session,
             resource=self.resources.of(permission.action, resource), account=owner,
-        ))  # fmt: skip
+            endpoint=path.endpoint,
+        )  # fmt: skip
 
-    def _caller(self, principal: str, call: Call) -> Caller:
-        return caller_of(principal, call.account_id) if principal else call.caller
+    def usage(self) -> list[RoleUsage]:
+        """The permissions of each role that exists or made a request, and which were needed."""
+        records = self.log.records()
+        roles = {str(role.arn) for role in self._cloud.iam().get_roles()}
+        roles |= {record.principal for record in records if ":role/" in record.principal}
+        return [self._usage_of(arn, records) for arn in sorted(roles)]
+
+    def _usage_of(self, role: str, records: Sequence[DecisionRecord]) -> RoleUsage:
+        identity = self.identities.of(caller_of(role, self._cloud.account_id))
+
+        def redecide(record: DecisionRecord, policies: Sequence[Policy]) -> bool:
+            request = Request(
+                principal=identity.principal, action=record.action, resource=record.resource,
+                context=record.context,
+            )  # fmt: skip
+            owner = _account_of(record.resource) or self._cloud.account_id
+            return decide(request, AppliedPolicies(
+                identity=tuple(policies), boundary=identity.boundary, account=owner,
+                resource=self.resources.of(record.action, record.resource),
+            )).allowed  # fmt: skip
+
+        return usage_of(role, identity.policies, records, redecide)
+
+    def _caller(self, one: Requirement, call: Call) -> Caller:
+        if one.principal:
+            return caller_of(one.principal, call.account_id)
+        return _through_service(call.caller, one.permission.action, call.service)
+
+    def _path(self, origin: SessionOrigin | None, action: str, keys: Mapping[str, Any]) -> Path:
+        if origin is None:
+            return _DIRECT
+        region = str(keys.get("aws:RequestedRegion", self._cloud.region))
+        path = self._networks.path(origin, action, region)
+        if not origin.function_arn:
+            return path
+        return Path({**path.keys, "lambda:SourceFunctionArn": origin.function_arn}, path.endpoint)
 
     def _required(self, operation: Operation, call: Call) -> Iterator[Requirement]:
         params = call.params
@@ -179,11 +237,23 @@ class Authorizer:
         return None if role is None else str(role.assume_role_policy_document)
 
 
-def _is_exempt(caller: Caller) -> bool:
-    # Unsigned requests are decided by the request filter, services where they act.
-    return caller.decided or caller.is_service or caller.kind is CallerKind.ANONYMOUS
+def _is_exempt(call: Call) -> bool:
+    # Unsigned requests are decided by the request filter, services where they act, and federated
+    # sessions by STS, which reads the identity provider in the token.
+    caller = call.caller
+    federated = call.service == "sts" and call.operation in UNSIGNED_ACTIONS
+    unsigned = caller.kind is CallerKind.ANONYMOUS
+    return caller.decided or caller.is_service or unsigned or federated
+
+
+def _through_service(caller: Caller, action: str, service: str) -> Caller:
+    """The caller of a permission: other services than the called one are reached from there."""
+    if caller.origin is None or action.partition(":")[0] == SERVICES[service].prefix:
+        return caller
+    return replace(caller, origin=replace(caller.origin, subnet_ids=()))
 
 
 def _account_of(arn: str) -> str:
     fields = arn.split(":", 5)
-    return fields[4] if len(fields) == 6 else ""
+    # The account of AWS's managed policies is "aws": everybody may read and attach them.
+    return fields[4] if len(fields) == 6 and fields[4] != "aws" else ""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from sageloop.local_cloud.access.enforcement.context import VOLATILE
 from sageloop.local_cloud.access.policy import Decision
+
+log = logging.getLogger(__name__)
 
 _CAPACITY = 200_000
 
@@ -27,7 +30,7 @@ class DecisionRecord:
         context: Condition keys in lower case, with their values; without keys such as the time.
         effect: ``allowed``, ``explicitDeny`` or ``implicitDeny``.
         source: Policy and statement that decided; for an implicit denial the kind of policy that
-            has no Allow.
+            has no Allow, and the statements that nearly allowed the request.
         count: Number of requests.
 
     """
@@ -53,15 +56,31 @@ class DecisionLog:
         self._lock = threading.Lock()
         self._counts: dict[_Key, int] = {}
         self._left_out = 0
+        self._unreachable: dict[str, None] = {}
 
-    def add(self, decision: Decision) -> None:
-        """Count a decision."""
+    def add_unreachable(self, line: str) -> None:
+        """Note a service that a VPC does not reach; each line is kept and logged once."""
+        with self._lock:
+            known = line in self._unreachable
+            self._unreachable[line] = None
+        if not known:
+            log.warning("%s: on AWS the call would time out", line)
+
+    @property
+    def unreachable(self) -> list[str]:
+        """The services that VPCs do not reach, such as ``no endpoint for sts in vpc-1``."""
+        with self._lock:
+            return list(self._unreachable)
+
+    def add(self, decision: Decision, *, hints: Sequence[str] = ()) -> None:
+        """Count a decision; ``hints`` say which statements nearly allowed a denied request."""
         request = decision.request
+        source = "; ".join((decision.source or decision.reason, *hints))
         key = (
             request.principal.role_arn or request.principal.arn, request.principal.arn,
             request.action, request.resource,
             tuple(sorted((k, v) for k, v in request.values.items() if k not in _OMITTED)),
-            decision.effect.value, decision.source or decision.reason,
+            decision.effect.value, source,
         )  # fmt: skip
         with self._lock:
             count = self._counts.get(key)

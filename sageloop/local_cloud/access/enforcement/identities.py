@@ -14,6 +14,7 @@ from sageloop.local_cloud.access.policy import (
     Principal,
     anonymous,
     federated_user,
+    identity_provider,
     role_session,
     root,
     service,
@@ -112,7 +113,8 @@ class Identities:
     def _federated(self, caller: Caller) -> Identity:
         by = caller.federated_by
         identity = Identity(principal=root(caller.account_id)) if by is None else self.of(by)
-        who = federated_user(caller.arn, "" if by is None else by.arn)
+        tags = dict(identity.principal.tags) | dict(caller.session_tags)
+        who = federated_user(caller.arn, "" if by is None else by.arn, tags=tags)
         return Identity(
             principal=who, policies=identity.policies, boundary=identity.boundary,
             session=_session(caller),
@@ -120,6 +122,9 @@ class Identities:
 
     def _service(self, caller: Caller) -> Identity:
         return Identity(principal=service(caller.arn))
+
+    def _identity_provider(self, caller: Caller) -> Identity:
+        return Identity(principal=identity_provider(caller.arn))
 
     def _anonymous(self, _: Caller) -> Identity:
         return Identity(principal=anonymous())
@@ -133,6 +138,7 @@ _FINDERS: Mapping[CallerKind, Callable[[Identities, Caller], Identity]] = {
     CallerKind.ASSUMED_ROLE: Identities._role_session,
     CallerKind.SERVICE: Identities._service,
     CallerKind.ANONYMOUS: Identities._anonymous,
+    CallerKind.IDENTITY_PROVIDER: Identities._identity_provider,
 }
 
 

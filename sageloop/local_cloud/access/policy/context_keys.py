@@ -22,9 +22,9 @@ FILLED_GLOBAL_KEYS = frozenset({
     "aws:PrincipalServiceName", "aws:PrincipalServiceNamesList", "aws:PrincipalTag/${TagKey}",
     "aws:PrincipalType", "aws:RequestTag/${TagKey}", "aws:RequestedRegion", "aws:ResourceAccount",
     "aws:ResourceTag/${TagKey}", "aws:SecureTransport", "aws:SourceAccount", "aws:SourceArn",
-    "aws:SourceIp", "aws:SourceVpc", "aws:SourceVpce", "aws:TagKeys", "aws:TokenIssueTime",
-    "aws:UserAgent", "aws:ViaAWSService", "aws:referer", "aws:userid", "aws:username",
-    "lambda:SourceFunctionArn",
+    "aws:SourceIp", "aws:SourceOwner", "aws:SourceVpc", "aws:SourceVpce", "aws:TagKeys",
+    "aws:TokenIssueTime", "aws:UserAgent", "aws:ViaAWSService", "aws:referer", "aws:userid",
+    "aws:username", "lambda:SourceFunctionArn",
 })  # fmt: skip
 UNFILLED_GLOBAL_KEYS = frozenset({
     "aws:AssumedRoot", "aws:CalledViaAWSMCP", "aws:ChatbotSourceArn",

@@ -121,10 +121,14 @@ def role_session(
     )
 
 
-def federated_user(arn: str, user_arn: str) -> Principal:
+def federated_user(arn: str, user_arn: str, *, tags: Mapping[str, str] | None = None) -> Principal:
     """A session of ``GetFederationToken``, with the IAM user that federated."""
     return Principal(
-        kind=PrincipalKind.FEDERATED_USER, arn=arn, account=_account(arn), role_arn=user_arn
+        kind=PrincipalKind.FEDERATED_USER,
+        arn=arn,
+        account=_account(arn),
+        role_arn=user_arn,
+        tags=tags or {},
     )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from sageloop.local_cloud.access.caller import origin_in
 from sageloop.local_cloud.core.processes import clean_environment
 from sageloop.local_cloud.sagemaker import isolation
 from sageloop.local_cloud.sagemaker.isolation import IsolationSettings
@@ -86,7 +87,9 @@ class HostRun:
             platform = cloud.child_environment(None)
             del platform["AWS_ENDPOINT_URL"]
         else:
-            platform = cloud.child_environment(cloud.credentials_of(job["RoleArn"], "SageMaker"))
+            origin = origin_in(job.get("NetworkConfig", {}).get("VpcConfig"))
+            credentials = cloud.credentials_of(job["RoleArn"], "SageMaker", origin)
+            platform = cloud.child_environment(credentials)
         if not private:
             platform["SAGEMAKER_BASE_DIR"] = str(self._directory.base)
         return env | platform

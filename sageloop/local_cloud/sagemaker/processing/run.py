@@ -60,7 +60,8 @@ class ProcessingRun:
         self._job = job
         self._name: str = job["ProcessingJobName"]
         self._root = cloud.work_dir / "processing" / self._name
-        self._storage = JobStorage(cloud, job["RoleArn"])
+        network = job.get("NetworkConfig", {}).get("VpcConfig")
+        self._storage = JobStorage(cloud, job["RoleArn"], network)
         kind, count = instances_of(job)
         self._cluster = cluster_of({"InstanceType": kind, "InstanceCount": count})
         self._lock = threading.Lock()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from sageloop.local_cloud.access.caller import origin_in
 from sageloop.local_cloud.core.processes import clean_environment
 from sageloop.local_cloud.sagemaker import isolation
 from sageloop.local_cloud.sagemaker.isolation import IsolationSettings, Mount
@@ -112,7 +113,9 @@ class HostRun:
             platform = cloud.child_environment(None)
             del platform["AWS_ENDPOINT_URL"]
         else:
-            platform = cloud.child_environment(cloud.credentials_of(job["RoleArn"], "SageMaker"))
+            origin = origin_in(job.get("VpcConfig"))
+            credentials = cloud.credentials_of(job["RoleArn"], "SageMaker", origin)
+            platform = cloud.child_environment(credentials)
         if not private:
             platform |= layout.fallback_environment(self.host.directory, self.host.channels)
         return env | platform

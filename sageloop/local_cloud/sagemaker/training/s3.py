@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlparse
 
 from botocore.exceptions import ClientError
 
+from sageloop.local_cloud.access.caller import origin_in
 from sageloop.local_cloud.core import moto_bodies
 from sageloop.local_cloud.sagemaker.failures import InternalError, JobFailed
 
@@ -29,10 +30,12 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 
 class JobStorage:
-    """S3 operations of a job; each call is made with its execution role."""
+    """S3 operations of a job; each call is made with its execution role, from its VPC."""
 
-    def __init__(self, cloud: Cloud, role_arn: str) -> None:
-        self._client = cloud.client("s3", principal=role_arn)
+    def __init__(
+        self, cloud: Cloud, role_arn: str, vpc_config: Mapping[str, Any] | None = None
+    ) -> None:
+        self._client = cloud.client("s3", principal=role_arn, origin=origin_in(vpc_config))
         self._region = cloud.region
         self._account = cloud.account_id
         self._role_arn = role_arn

@@ -37,7 +37,7 @@ class Session:
         self._job = job
         self._cluster = cluster
         self._network = network
-        self._storage = JobStorage(cloud, job["RoleArn"])
+        self._storage = JobStorage(cloud, job["RoleArn"], job.get("VpcConfig"))
         self._channels = channels_of(job)
         self._channel_delivery = ChannelDelivery(
             self._storage, file_systems, bodies, self._report_error

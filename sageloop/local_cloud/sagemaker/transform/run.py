@@ -68,8 +68,9 @@ class TransformRun:
         self._job = job
         self._name: str = job["TransformJobName"]
         self._root = self._cloud.work_dir / "transform" / self._name
-        self._role: str = account.store.get("model", job["ModelName"])["ExecutionRoleArn"]
-        self._storage = JobStorage(self._cloud, self._role)
+        model = account.store.get("model", job["ModelName"])
+        self._role: str = model["ExecutionRoleArn"]
+        self._storage = JobStorage(self._cloud, self._role, model.get("VpcConfig"))
         self._processing = DataProcessing.of(job)
         self._lock = threading.Lock()
         self._servers: list[Server] = []

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from sageloop.local_cloud.access.caller import SessionOrigin
 from sageloop.local_cloud.sagemaker.hosting.instances.archives import BadArchive, unpack
 
 if TYPE_CHECKING:
@@ -37,19 +38,20 @@ class Artifacts:
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def directory(
-        self, container: Mapping[str, Any], role: str, seconds: float | None = None
-    ) -> Path | None:
+        self, container: Mapping[str, Any], role: str, seconds: float | None = None,
+        origin: SessionOrigin | None = None,
+    ) -> Path | None:  # fmt: skip
         """The directory of a container's extracted model data; ``None`` if it has none.
 
-        The download may take ``seconds`` of wall time. Raises :class:`ArtifactError`, with AWS's
-        message where it is known.
+        The download may take ``seconds`` of wall time, and comes from the VPC of ``origin``. Raises
+        :class:`ArtifactError`, with AWS's message where it is known.
         """
         source = container.get("ModelDataSource", {}).get("S3DataSource")
         url = container.get("ModelDataUrl") if source is None else source["S3Uri"]
         if url is None:
             return None
         fetch = _Download(
-            self._cloud.client("s3", principal=role), url,
+            self._cloud.client("s3", principal=role, origin=origin), url,
             str(container.get("ContainerHostname", "container-1")), seconds,
         )  # fmt: skip
         if source is None or source.get("CompressionType", "None") == "Gzip":

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from sageloop.local_cloud.access.caller import SessionOrigin, origin_in
 from sageloop.local_cloud.core.processes import clean_environment
 from sageloop.local_cloud.images import (
     multi_model_command,
@@ -129,7 +130,7 @@ class ModelContainers:
 
     def serving_of(
         self, container: Document, role: str, *, isolated: bool, download: int | None,
-        source_arn: str | None = None,
+        source_arn: str | None = None, origin: SessionOrigin | None = None,
     ) -> Serving:  # fmt: skip
         """The command and environment of a container.
 
@@ -137,7 +138,7 @@ class ModelContainers:
         """
         if role:
             self._check_role(container, role, source_arn)
-        environment = self._environment(container, role, isolated=isolated)
+        environment = self._environment(container, role, origin, isolated=isolated)
         if is_multi_model(container):
             # Its model data is an S3 prefix; the models under it are downloaded on demand.
             return Serving(
@@ -150,7 +151,7 @@ class ModelContainers:
             role=role,
             command=tuple(self.command_of(container) or ()),
             environment=environment,
-            model_dir=self._artifacts.directory(container, role, download),
+            model_dir=self._artifacts.directory(container, role, download, origin),
         )
 
     def _check_role(self, container: Document, role: str, source_arn: str | None) -> None:
@@ -176,8 +177,9 @@ class ModelContainers:
         if refusal is not None:
             raise ArtifactError(refusal)
         return self.serving_of(
-            container, role, isolated=isolated, download=download, source_arn=source_arn
-        )
+            container, role, isolated=isolated, download=download, source_arn=source_arn,
+            origin=origin_in(known.get("VpcConfig")),
+        )  # fmt: skip
 
     def spec(self, request: VariantRequest, blueprint: Blueprint, image: str) -> VariantSpec:
         """The properties of a variant that its fleet needs."""
@@ -198,7 +200,9 @@ class ModelContainers:
             shadow=request.shadow,
         )
 
-    def _environment(self, container: Document, role: str, *, isolated: bool) -> dict[str, str]:
+    def _environment(
+        self, container: Document, role: str, origin: SessionOrigin | None, *, isolated: bool
+    ) -> dict[str, str]:
         # As on AWS, variables of the platform take precedence over those of the user.
         env = clean_environment() | dict(container.get("Environment", {}))
         env["SAGELOOP_CACHE_DIR"] = str(cache_folder())
@@ -207,7 +211,7 @@ class ModelContainers:
         if isolated:
             region = self._cloud.region
             return env | {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
-        credentials = self._cloud.credentials_of(role, "SageMaker")
+        credentials = self._cloud.credentials_of(role, "SageMaker", origin)
         return env | self._cloud.child_environment(credentials)
 
     def single_container(self, model: str) -> dict[str, Any]:
