@@ -100,7 +100,7 @@ class Authorizer:
         self._authorize(operation, call, decisions)
         document = document_of(call)
         if document is not None:
-            self._documents.check(document)
+            self._documents.check(call, document)
 
     def _authorize(self, operation: Operation, call: Call, decisions: list[Decision]) -> None:
         if self.mode is AccessMode.OFF or _is_exempt(call):
@@ -124,7 +124,8 @@ class Authorizer:
         So it does unless the caller may list the bucket.
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
         """
-        if self.mode is not AccessMode.ENFORCE or _is_exempt(call):
+        unsigned = call.caller.kind is CallerKind.ANONYMOUS
+        if self.mode is not AccessMode.ENFORCE or (_is_exempt(call) and not unsigned):
             return False
         if call.service != "s3" or call.operation not in ("GetObject", "HeadObject"):
             return False
