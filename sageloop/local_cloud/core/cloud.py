@@ -16,6 +16,7 @@ from sageloop.local_cloud.access.cloud_access import CloudAccess
 from sageloop.local_cloud.access.enforcement.authorizer import Authorizer
 from sageloop.local_cloud.access.enforcement.mode import AccessMode
 from sageloop.local_cloud.access.keys import Credentials, KeyRing
+from sageloop.local_cloud.access.simulation import PolicySimulation
 from sageloop.local_cloud.access.sts import Sts
 from sageloop.local_cloud.config_checks import check_port, check_rate, check_region
 from sageloop.local_cloud.core.activity import Activity
@@ -27,7 +28,6 @@ from sageloop.local_cloud.core.operations import Operations
 from sageloop.local_cloud.core.processes import Processes
 from sageloop.local_cloud.core.recorder import Recorder
 from sageloop.local_cloud.core.registry import Registry
-from sageloop.local_cloud.core.simulation import PolicySimulation
 from sageloop.local_cloud.core.work_folder import WorkFolder
 
 ACCOUNT_ID = "123456789012"
@@ -89,8 +89,11 @@ class Cloud:
         self.services = Registry(self.front.services)
         self._clients = InProcessClients(self)
         Sts(self)
-        simulate = PolicySimulation(self).simulate_principal_policy
-        self.front.add_operation("iam", "SimulatePrincipalPolicy", simulate)
+        simulation = PolicySimulation(self)
+        self.front.add_operation(
+            "iam", "SimulatePrincipalPolicy", simulation.simulate_principal_policy
+        )
+        self.front.add_operation("iam", "SimulateCustomPolicy", simulation.simulate_custom_policy)
         self.stopped = threading.Event()
         self.stopped_by_request = threading.Event()
 
