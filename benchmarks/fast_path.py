@@ -18,7 +18,9 @@ from typing import Any
 import psutil
 from cheroot.server import HTTPConnection
 
+from benchmarks.roles import execution_role
 from sageloop.local_cloud import images
+from sageloop.local_cloud.access.caller import account_user
 from sageloop.local_cloud.access.cloud_access import CloudAccess
 from sageloop.local_cloud.client import LocalCloud
 from sageloop.local_cloud.core.cloud import CloudConfig
@@ -26,7 +28,6 @@ from sageloop.local_cloud.sagemaker.service import SageMakerService
 from sageloop.local_cloud.server import LocalCloudServer
 
 _IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/echo:1"
-_ROLE = "arn:aws:iam::123456789012:role/serving"
 _SERVER = Path(__file__).resolve().parents[1] / "tests" / "local" / "hosting_server.py"
 _WAYS = ("both", "table only", "neither")
 _WARM, _COUNTED = 100, 1000
@@ -90,10 +91,10 @@ def _regular_path(environ: dict[str, Any]) -> None:
 
 def _make_endpoint(server: LocalCloudServer) -> None:
     cloud = server.cloud
-    sagemaker = cloud.client("sagemaker", principal="sagemaker.amazonaws.com")
-    sagemaker.create_model(
-        ModelName="m", ExecutionRoleArn=_ROLE, PrimaryContainer={"Image": _IMAGE}
-    )
+    user = account_user(cloud.account_id).arn
+    sagemaker = cloud.client("sagemaker", principal=user)
+    role = execution_role(cloud.client("iam", principal=user), "serving")
+    sagemaker.create_model(ModelName="m", ExecutionRoleArn=role, PrimaryContainer={"Image": _IMAGE})
     variant = {"VariantName": "v", "ModelName": "m", "InitialInstanceCount": 1,
                "InstanceType": "ml.m5.large"}  # fmt: skip
     sagemaker.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[variant])

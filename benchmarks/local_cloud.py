@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.figures import Figure, calls_a_second, milliseconds, rates_in_turn
+from benchmarks.roles import function_role
 from benchmarks.servers import Running, local_cloud, moto_server, started
 
 _HANDLER = """
@@ -17,18 +18,6 @@ import json
 def handler(event, context):
     return {"sum": sum(event["numbers"])}
 """
-_TRUST = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "lambda.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-            }
-        ],
-    }
-)
 _EVENT = {"numbers": list(range(100))}
 
 
@@ -109,11 +98,11 @@ def _warm_function(server: Running) -> Figure:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("index.py", _HANDLER)
-    role = server.client("iam").create_role(RoleName="bench", AssumeRolePolicyDocument=_TRUST)
+    role = function_role(server.client("iam"), "bench")
     functions = server.client("lambda")
     functions.create_function(
         FunctionName="bench", Runtime="python3.13", Handler="index.handler",
-        Role=role["Role"]["Arn"], Code={"ZipFile": packed.getvalue()},
+        Role=role, Code={"ZipFile": packed.getvalue()},
     )  # fmt: skip
     payload = json.dumps(_EVENT).encode()
     scope: dict[str, Any] = {}

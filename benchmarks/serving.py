@@ -26,6 +26,7 @@ import xgboost
 
 from benchmarks.figures import Figure
 from benchmarks.load import Load
+from benchmarks.roles import execution_role
 from sageloop.local_cloud.access.signing import signed_headers
 from sageloop.local_cloud.client import LocalCloud
 from sageloop.local_cloud.core.ports import free_port
@@ -119,12 +120,9 @@ class _Endpoint:
         s3 = cloud.client("s3")
         s3.create_bucket(Bucket="bench-serving")
         s3.put_object(Bucket="bench-serving", Key="m.tar.gz", Body=packed.getvalue())
-        trust = json.dumps({"Version": "2012-10-17", "Statement": [{
-            "Effect": "Allow", "Action": "sts:AssumeRole",
-            "Principal": {"Service": "sagemaker.amazonaws.com"}}]})  # fmt: skip
-        role = cloud.client("iam").create_role(RoleName="serve", AssumeRolePolicyDocument=trust)
+        role = execution_role(cloud.client("iam"), "serve")
         self._sagemaker.create_model(
-            ModelName="flights", ExecutionRoleArn=role["Role"]["Arn"],
+            ModelName="flights", ExecutionRoleArn=role,
             PrimaryContainer={"Image": _IMAGE, "ModelDataUrl": "s3://bench-serving/m.tar.gz"},
         )  # fmt: skip
         self._configs = 0

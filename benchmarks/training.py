@@ -13,6 +13,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.figures import Figure, seconds
+from benchmarks.roles import execution_role
 from sageloop.local_cloud import images
 from sageloop.local_cloud.client import LocalCloud
 from sageloop.local_cloud.core.cloud import CloudConfig
@@ -74,12 +75,7 @@ class _Bench:
         self._cloud, self._folder = cloud, folder
         self._sagemaker, self._s3 = cloud.client("sagemaker"), cloud.client("s3")
         self._s3.create_bucket(Bucket=_BUCKET)
-        trust = (
-            '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": '
-            '"sts:AssumeRole", "Principal": {"Service": "sagemaker.amazonaws.com"}}]}'
-        )
-        role = cloud.client("iam").create_role(RoleName="bench", AssumeRolePolicyDocument=trust)
-        self._role: str = role["Role"]["Arn"]
+        self._role = execution_role(cloud.client("iam"), "bench")
         self.bare = self._bare_seconds()
 
     def overhead(self, rounds: int = 7) -> Figure:

@@ -58,6 +58,8 @@ def run(
         outcomes.append(outcome)
         if outcome.problem:
             console.print(f"  [red]{outcome.problem}[/]", markup=True, highlight=False)
+        for line in outcome.denied:
+            console.print(f"  denied: {line}", markup=False, highlight=False)
     console.print(_table(outcomes))
     ok = all(outcome.ok for outcome in outcomes)
     write_report(json_file, {"ok": ok, "examples": [outcome.as_dict() for outcome in outcomes]})

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from sageloop.cli.access_lines import access_lines
 from sageloop.cli.report import JsonFile, fail, write_report
 from sageloop.cli.running import (
     FOLDER,
@@ -210,6 +211,31 @@ def logs(
         fail(f"no log group {group}; sageloop local logs lists them")
     for event in client.filter_log_events(logGroupName=group)["events"][-lines:]:
         typer.echo(event["message"].rstrip("\n"))
+
+
+@application.command()
+def access(
+    role: Annotated[
+        str | None, typer.Argument(help="name of a role; without it, all roles")
+    ] = None,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="print a policy of what each role used")
+    ] = False,
+    json_file: JsonFile = None,
+) -> None:
+    """Show which permissions each role used, which it did not, and which calls were denied.
+
+    Run the stack's whole workflow first: a permission counts as spare until a call needs it. A
+    suggested policy allows exactly the recorded calls: replace names that change from run to run
+    by patterns, and add conditions, before you use it.
+    """
+    usages = [u for u in needed_cloud().access_usage() if role in (None, u["role"].split("/")[-1])]
+    if role is not None and not usages:
+        fail(f"no role {role}; sageloop local access lists them")
+    write_report(json_file, {"roles": usages})
+    for usage in usages:
+        for line in access_lines(usage, suggest=suggest):
+            typer.echo(line)
 
 
 def _check(

@@ -33,7 +33,7 @@ class Figure:
 
 @dataclass
 class Outcome:
-    """The result of an example: seconds of each step, metrics and notes."""
+    """The result of an example: seconds of each step, metrics, notes and denied calls."""
 
     example: str
     ok: bool = False
@@ -41,6 +41,7 @@ class Outcome:
     steps: list[dict[str, Any]] = field(default_factory=list)
     detail: dict[str, Any] = field(default_factory=dict)
     problem: str | None = None
+    denied: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:

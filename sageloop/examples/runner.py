@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time as wall
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from sageloop.demo.cdk import Cdk
 from sageloop.examples.catalogue import Example
 from sageloop.examples.figure import Figure, Outcome
 from sageloop.examples.stage import Deploy, ExampleFailedError, Stage
-from sageloop.local_cloud.client import LocalCloud
+from sageloop.local_cloud.client import LocalCloud, LocalCloudError
 
 _DEPLOY = ("deploy", "--all", "--require-approval", "never")
 
@@ -39,14 +40,27 @@ def run_example(
         chosen = _with_the_cli(work) if deploy is None else deploy
         try:
             with LocalCloud.start(log=work / "cloud.log", warm=True) as cloud:
-                example.function()(Stage(example.folder, cloud, outcome, deploy=chosen, log=log))
+                stage = Stage(example.folder, cloud, outcome, deploy=chosen, log=log)
+                _run(example, stage, cloud, outcome)
         except Exception as error:
             outcome.problem = f"{type(error).__name__}: {error}"
     outcome.seconds = round(wall.monotonic() - began, 2)
     if outcome.problem is None:
-        outcome.problem = _fault(outcome.figures)
+        outcome.problem = _denial(outcome.denied) or _fault(outcome.figures)
     outcome.ok = outcome.problem is None
     return outcome
+
+
+def _run(example: Example, stage: Stage, cloud: LocalCloud, outcome: Outcome) -> None:
+    try:
+        example.function()(stage)
+    finally:
+        with suppress(LocalCloudError):  # the reason why it does not answer is what ended the run
+            outcome.denied = cloud.denials()
+
+
+def _denial(denied: list[str]) -> str | None:
+    return f"access policies denied {len(denied)}: {denied[0]}" if denied else None
 
 
 def _fault(figures: list[Figure]) -> str | None:

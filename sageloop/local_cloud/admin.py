@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
 
 PREFIX = "/_sageloop/admin/"
-VERBS = ("health", "clock", "settle", "calls", "access", "faults", "file_systems", "stop")
+VERBS = ("health", "clock", "settle", "calls", "access", "usage", "faults", "file_systems", "stop")
 
 
 class Admin:
@@ -78,6 +78,9 @@ class Admin:
             "mode": authorizer.mode.value, **authorizer.log.summary(),
             "records": [] if members.get("summary") else [r.as_dict() for r in records],
         }  # fmt: skip
+
+    def _usage(self, _: dict[str, Any]) -> dict[str, Any]:
+        return {"roles": [usage.as_dict() for usage in self._cloud.authorizer.usage()]}
 
     def _faults(self, members: dict[str, Any]) -> dict[str, Any]:
         if members.get("clear"):

@@ -229,6 +229,11 @@ class LocalCloud:
         response = self._request("access", summary=True)
         return {key: value for key, value in response.items() if key != "records"}
 
+    def access_usage(self) -> list[dict[str, Any]]:
+        """For each role: whether each permission was needed, denials, a policy of what was used."""
+        roles: list[dict[str, Any]] = self._request("usage")["roles"]
+        return roles
+
     def fault(self, kind: str, match: str, **members: Any) -> None:
         """Inject a fault (members as in ``core.faults.Fault``)."""
         self._request("faults", kind=kind, match=match, **members)

@@ -90,7 +90,7 @@ def test_programs_of_the_tutorial_lead_to_an_answer(tmp_path: Path) -> None:
         deploy_assembly(cloud, tmp_path / "cdk.out")
         delivered = run(tmp_path, "deliver.py", **cloud.environment())
         cloud.settle()
-        asked = run(tmp_path, "ask.py", **cloud.environment())
+        asked = run(tmp_path, "invoke.py", **cloud.environment())
 
     assert delivered.returncode == 0, delivered.stdout
     assert abs(float(asked.stdout) - 90) < 3, asked.stdout

@@ -1,4 +1,4 @@
-"""Every example runs end to end, and its figure holds."""
+"""Every example runs end to end, and its metric is within the tolerance."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ EXAMPLES = find_examples(ROOT)
 
 @pytest.fixture
 def deploy(tmp_path: Path) -> object:
-    """Synthesis in a process of its own with all flags that CDK recommends, then a deployment.
+    """Synthesize in a separate process with all flags that CDK recommends, then deploy.
 
-    `sageloop examples run` takes the flags of the example's own cdk.json, which has none.
+    `sageloop examples run` uses the flags of the example's cdk.json, which has none.
     """
 
     def to(folder: Path, cloud: LocalCloud, variables: Mapping[str, str]) -> dict[str, str]:
@@ -44,7 +44,7 @@ def deploy(tmp_path: Path) -> object:
 
 
 def _of_lane(example: Example) -> Any:
-    """A test of an example, in the lane of what it needs."""
+    """A test of an example, with the markers of its requirements."""
     marks = [pytest.mark.long, pytest.mark.slow]
     needed = {extra for _, extra in example.needs}
     if needed & {"torch", "tensorflow"}:
@@ -54,25 +54,25 @@ def _of_lane(example: Example) -> Any:
 
 @pytest.mark.feature("examples: run, and their figures hold")
 @pytest.mark.parametrize("name", [_of_lane(example) for example in EXAMPLES.values()])
-def test_example_runs_and_its_figure_holds(name: str, deploy: object) -> None:
-    said: list[str] = []
+def test_example_runs_and_its_metric_holds(name: str, deploy: object) -> None:
+    lines: list[str] = []
 
-    outcome = run_example(EXAMPLES[name], log=said.append, deploy=deploy)  # type: ignore[arg-type]
+    outcome = run_example(EXAMPLES[name], log=lines.append, deploy=deploy)  # type: ignore[arg-type]
 
     assert outcome.problem is None
     assert outcome.ok
-    assert any(line.startswith("deploy") for line in said)
+    assert any(line.startswith("deploy") for line in lines)
 
 
 @pytest.mark.parametrize("example", EXAMPLES.values(), ids=lambda e: e.name)
-def test_example_is_a_project_with_a_page(example: Example) -> None:
+def test_example_is_a_project_with_a_readme(example: Example) -> None:
     present = {path.name for path in example.folder.iterdir()}
 
     assert {"app.py", "cdk.json", "run.py", "README.md"} <= present
     assert len((example.folder / "README.md").read_text().splitlines()) <= 60
 
 
-def test_a_figure_that_does_not_hold_fails_its_example(tmp_path: Path) -> None:
+def test_metric_out_of_tolerance_fails_the_example(tmp_path: Path) -> None:
     folder = tmp_path / "examples" / "wrong"
     folder.mkdir(parents=True)
     shutil.copy(EXAMPLES["digits_sklearn"].folder / "cdk.json", folder)

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from kinds_stage import Kinds, trust_of
+from kinds_stage import Kinds
 
 from sageloop.local_cloud.client import LocalCloud
+from tests.local.roles import function_role
 
 JAVASCRIPT = Path(__file__).with_name("javascript")
 BUCKET, ENDPOINT, FUNCTION = "javascript", "served", "greeting"
@@ -37,9 +38,7 @@ def stage() -> Iterator[Stage]:
         kinds = Kinds(cloud)
         kinds.s3.create_bucket(Bucket=BUCKET)
         kinds.endpoint(ENDPOINT, kinds.variant(kinds.model("winter")))
-        role = cloud.client("iam").create_role(
-            RoleName="functions", AssumeRolePolicyDocument=trust_of("lambda.amazonaws.com")
-        )["Role"]["Arn"]
+        role = function_role(cloud.client("iam"), "functions")
         cloud.client("lambda").create_function(
             FunctionName=FUNCTION, Runtime="python3.13", Role=role, Handler="index.handler",
             Code={"ZipFile": _package()},

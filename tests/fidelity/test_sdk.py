@@ -52,8 +52,8 @@ def test_model_trainer_trains_a_script_on_the_local_cloud(
     (source / "requirements.txt").write_text(f"./{name}-1.0-py3-none-any.whl\n")
     (source / f"{name}-1.0-py3-none-any.whl").write_bytes(wheel(name))
     s3 = cloud.client("s3")
-    s3.create_bucket(Bucket="sdk-data")
-    s3.put_object(Bucket="sdk-data", Key="train/numbers.txt", Body=b"1\n2\n6\n")
+    s3.create_bucket(Bucket="sagemaker-sdk-data")
+    s3.put_object(Bucket="sagemaker-sdk-data", Key="train/numbers.txt", Body=b"1\n2\n6\n")
     iam = cloud.client("iam")
     trust = trust_of("sagemaker.amazonaws.com")
     role = iam.create_role(RoleName="sdk", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
@@ -62,7 +62,7 @@ def test_model_trainer_trains_a_script_on_the_local_cloud(
     program = str(Path(__file__).with_name("sdk_trains.py"))
 
     done = subprocess.run(
-        [PYTHON, program, IMAGE, role, str(source), "s3://sdk-data/train/", "sdk"],
+        [PYTHON, program, IMAGE, role, str(source), "s3://sagemaker-sdk-data/train/", "sdk"],
         env=cloud.access.environment(inherited={}),
         capture_output=True, text=True, check=False, timeout=170,
     )  # fmt: skip

@@ -16,7 +16,7 @@ from sageloop.local_cloud.core.cloud import Cloud
 from sageloop.local_cloud.core.naming import services_of_moto
 
 BUCKET = "opened"
-EVERYBODY = {"Sid": "Read", "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject",
+EVERYBODY = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject",
              "Resource": f"arn:aws:s3:::{BUCKET}/public/*"}  # fmt: skip
 DENY = EVERYBODY | {"Sid": "Close", "Effect": "Deny"}
 FORMS = f"arn:aws:s3:::{BUCKET}/forms/*"

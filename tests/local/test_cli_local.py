@@ -14,9 +14,12 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+import boto3
 import psutil
 import pytest
+from botocore.exceptions import ClientError
 from deployed import family, function_template, survivors
+from roles import ACCOUNT, make_role, session_keys
 
 from sageloop.local_cloud.access.cloud_access import CloudAccess
 from sageloop.local_cloud.assembly import deploy_template
@@ -129,6 +132,38 @@ def test_status_report_has_services_and_address(shell: Shell, tmp_path: Path) ->
     assert (content["processes"], content["in_flight"]) == ({}, [])
 
 
+def test_status_counts_and_names_what_policies_deny(shell: Shell) -> None:
+    cloud = shell.cloud()
+    trusted = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+    statement = {"Effect": "Allow", "Principal": trusted, "Action": "sts:AssumeRole"}
+    role = make_role(
+        cloud.client("iam"), "reader", {"Version": "2012-10-17", "Statement": [statement]}
+    )
+    keys = session_keys(cloud.client("sts"), role)
+    s3 = boto3.client("s3", endpoint_url=cloud.endpoint_url, region_name="us-east-1", **keys)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.list_buckets()
+
+    told = shell.local("status", "--json", "access.json")
+
+    access = json.loads((shell.folder / "access.json").read_text())["iam"]
+    assert (access["mode"], access["denied"]) == ("enforce", 1)
+    assert "access policies are enforced: calls that they deny are refused" in told.stdout
+    assert "denied calls: 1" in told.stdout.splitlines()
+    assert f"  {role} was denied s3:ListAllMyBuckets on arn:aws:s3:::*: " in told.stdout
+
+
+def test_up_takes_the_access_mode(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+
+    started = shell.real("up", "--port", "0", "--iam", "warn", "--json", "up.json")
+
+    assert "access policies are not enforced: calls that they deny are recorded" in started.stdout
+    assert json.loads((tmp_path / "up.json").read_text())["iam"] == "warn"
+    assert shell.cloud().access_summary()["mode"] == "warn"
+    assert shell.local("down").returncode == 0
+
+
 def test_logs_lists_groups_and_prints_one(shell: Shell) -> None:
     code = "def handler(event, context):\n    print('hello from inside')\n"
     cloud = shell.cloud()
@@ -167,6 +202,7 @@ def test_port_in_use_is_reported(tmp_path: Path) -> None:
         ("--port", "70000", "the port must be from 0 (a free one) to 65535, got 70000"),
         ("--region", "eu-wst-1", "the region must be one of AWS's"),
         ("--region", "", "the region must be one of AWS's"),
+        ("--iam", "strict", "the access mode must be one of enforce, warn, off, got 'strict'"),
     ],
 )  # fmt: skip
 def test_up_with_invalid_options_is_refused_and_leaves_no_files(

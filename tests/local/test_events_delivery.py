@@ -27,15 +27,17 @@ class FakeLambda(Service):
         super().__init__(cloud)
         self.calls: list[tuple[str, str, Any, str]] = []
         self.failure: AwsError | None = None
+        policy = policy_for("s3.amazonaws.com", "lambda:InvokeFunction")
+        cloud.authorizer.resources.add("lambda", lambda _arn: policy)
 
     def invoke_for(self, principal: str, arn: str, payload: bytes, source_arn: str) -> None:
         if self.failure is not None:
             raise self.failure
         self.calls.append((principal, arn, json.loads(payload), source_arn))
 
-    @operation("GetPolicy")
-    def get_policy(self, _call: Call) -> dict[str, Any]:
-        return {"Policy": policy_for("s3.amazonaws.com", "lambda:InvokeFunction")}
+    @operation("GetFunctionConfiguration")
+    def get_function_configuration(self, _call: Call) -> dict[str, Any]:
+        return {"FunctionName": "f"}
 
 
 def policy_for(service: str, action: str) -> str:

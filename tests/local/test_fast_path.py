@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 from hosting_stage import IMAGE, ROLE
-from roles import USER
+from roles import LAMBDA, USER, hosting_role, make_role, trust
 
 from sageloop.local_cloud import images
 from sageloop.local_cloud.access.signing import signed_headers
@@ -29,6 +29,9 @@ def server() -> Iterator[LocalCloudServer]:
     made = LocalCloudServer(CloudConfig())
     made.start()
     sagemaker = made.cloud.client("sagemaker", principal=USER)
+    iam = made.cloud.client("iam", principal=USER)
+    hosting_role(iam, "model")
+    make_role(iam, "caller", trust(LAMBDA), "sagemaker:InvokeEndpoint")
     sagemaker.create_model(ModelName="m", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": IMAGE})
     sagemaker.create_endpoint_config(
         EndpointConfigName="c",

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from roles import USER
+from roles import ACCOUNT, USER, hosting_role
 
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.core.service import Service
@@ -44,6 +45,7 @@ def world() -> Iterator[SimpleNamespace]:
     events, service = Events(cloud), SageMakerService(cloud)
     cloud.add([service, events])
     cloud.start()
+    hosting_role(cloud.client("iam", principal=USER), "serving")
     s3 = cloud.client("s3", principal=USER)
     s3.create_bucket(Bucket="registry-tests")
     s3.put_object(Bucket="registry-tests", Key="model.tar.gz", Body=b"")
@@ -171,8 +173,14 @@ def test_group_with_versions_cannot_be_deleted(aws: Any, group: str) -> None:
 
 
 def test_group_policy_is_stored(aws: Any, group: str) -> None:
-    aws.put_model_package_group_policy(ModelPackageGroupName=group, ResourcePolicy="{}")
-    assert aws.get_model_package_group_policy(ModelPackageGroupName=group)["ResourcePolicy"] == "{}"
+    statement = {
+        "Sid": "Read", "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+        "Action": "sagemaker:DescribeModelPackage", "Resource": "*",
+    }  # fmt: skip
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    aws.put_model_package_group_policy(ModelPackageGroupName=group, ResourcePolicy=policy)
+    stored = aws.get_model_package_group_policy(ModelPackageGroupName=group)["ResourcePolicy"]
+    assert stored == policy
 
     aws.delete_model_package_group_policy(ModelPackageGroupName=group)
 

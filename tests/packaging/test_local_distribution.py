@@ -1,4 +1,4 @@
-"""The distribution of the local cloud alone, installed where neither the CDK nor constructs are."""
+"""The distribution of the local cloud, installed without the CDK and without constructs."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ TEMPLATE = {
 def test_template_is_deployed(local_cloud):
     outputs = local_cloud.deploy_template("plain", TEMPLATE)
 
-    asked = {"QueueUrl": outputs["Queue"], "AttributeNames": ["VisibilityTimeout"]}
-    found = local_cloud.client("sqs").get_queue_attributes(**asked)["Attributes"]
-    assert found == {"VisibilityTimeout": "90"}
+    request = {"QueueUrl": outputs["Queue"], "AttributeNames": ["VisibilityTimeout"]}
+    attributes = local_cloud.client("sqs").get_queue_attributes(**request)["Attributes"]
+    assert attributes == {"VisibilityTimeout": "90"}
     local_cloud.client("s3").head_bucket(Bucket=outputs["Bucket"])
 
 
@@ -51,29 +51,27 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text=True, check=False, capture_output=True, cwd=folder,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    (found,) = folder.glob("*.whl")
-    return found
+    (path,) = folder.glob("*.whl")
+    return path
 
 
-def test_wheel_holds_the_local_cloud_and_nothing_else_of_the_namespace(wheel: Path) -> None:
+def test_wheel_contains_only_the_local_cloud(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         content = {name for name in archive.namelist() if ".dist-info/" not in name}
-    wanted = {
+    expected = {
         name
         for path in (ROOT / "sageloop").rglob("*.py")
         if (name := str(path.relative_to(ROOT))).startswith(LOCAL)
     }
 
-    assert wanted - content == set()
+    assert expected - content == set()
     assert [name for name in content if not name.startswith(LOCAL)] == []
 
 
 # It creates an environment from the package index; `make test` shows what the wheel holds, and by
 # the import contracts that the local cloud needs nothing else.
 @pytest.mark.long
-def test_plain_template_is_deployed_where_only_the_local_cloud_is_installed(
-    wheel: Path, tmp_path: Path
-) -> None:
+def test_template_is_deployed_with_the_local_cloud_only(wheel: Path, tmp_path: Path) -> None:
     venv.create(tmp_path / "venv", with_pip=True)
     python = str(tmp_path / "venv" / "bin" / "python")
     pins = PIN.findall((ROOT / "requirements" / "dev.txt").read_text())

@@ -25,7 +25,7 @@ HANDLERS = sorted(p.parent.name for p in (ROOT / "lambda").glob("*/index.py"))
 
 
 class Installed:
-    """An environment that holds the wheel and its core dependencies."""
+    """An environment with the wheel and its core dependencies."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -34,7 +34,7 @@ class Installed:
         self.elsewhere.mkdir()
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run one of its programs outside the checkout; Node is this environment's."""
+        """Run a program of the environment outside the checkout; Node is this environment's."""
         inherited = {
             name: value
             for name, value in os.environ.items()
@@ -48,7 +48,7 @@ class Installed:
         )  # fmt: skip
 
     def python(self, code: str) -> str:
-        """What a program prints; it must end well."""
+        """The output of a program that must succeed."""
         ended = self.run("python", "-c", code)
         assert ended.returncode == 0, ended.stderr
         return ended.stdout.strip()
@@ -56,7 +56,7 @@ class Installed:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the source distribution and the wheel that is built from it."""
+    """The folder with the source distribution and the wheel built from it."""
     folder = tmp_path_factory.mktemp("dist")
     ended = subprocess.run(
         [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)],
@@ -68,8 +68,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def wheel(built: Path) -> Path:
-    (found,) = built.glob("*.whl")
-    return found
+    (path,) = built.glob("*.whl")
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -98,26 +98,26 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
     return environment
 
 
-def test_wheel_holds_the_two_packages_and_nothing_else(content: list[str]) -> None:
+def test_wheel_contains_two_packages_only(content: list[str]) -> None:
     tops = {name.split("/")[0] for name in content}
 
     assert {top for top in tops if not top.endswith(".dist-info")} == {"constructs_lib", "sageloop"}
     assert [name for name in content if "test" in name.split("/")[-1]] == []
 
 
-def test_wheel_holds_every_module_of_the_checkout_but_the_local_cloud(content: list[str]) -> None:
-    wanted = {
+def test_wheel_contains_all_modules_except_the_local_cloud(content: list[str]) -> None:
+    expected = {
         str(path.relative_to(ROOT))
         for package in ("constructs_lib", "sageloop")
         for path in (ROOT / package).rglob("*.py")
     }
-    local = {name for name in wanted if name.startswith(LOCAL)}
+    local = {name for name in expected if name.startswith(LOCAL)}
 
     assert local != set()
-    assert wanted - set(content) == local
+    assert expected - set(content) == local
 
 
-def test_wheel_holds_each_handler_and_the_layer(content: list[str]) -> None:
+def test_wheel_contains_each_handler_and_the_layer(content: list[str]) -> None:
     assert HANDLERS != []
     for name in HANDLERS:
         assert f"constructs_lib/_lambda/{name}/index.py" in content
@@ -130,9 +130,9 @@ def test_wheel_is_typed_licensed_and_without_byte_code(content: list[str]) -> No
     assert [name for name in content if name.endswith((".pyc", ".pyo"))] == []
 
 
-def test_source_distribution_holds_the_functions_and_no_tests(built: Path) -> None:
-    (found,) = built.glob("*.tar.gz")
-    with tarfile.open(found) as archive:
+def test_source_distribution_contains_functions_and_no_tests(built: Path) -> None:
+    (path,) = built.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
         names = [name.split("/", 1)[-1] for name in archive.getnames()]
 
     for name in HANDLERS:
@@ -141,14 +141,14 @@ def test_source_distribution_holds_the_functions_and_no_tests(built: Path) -> No
 
 
 @in_an_environment
-def test_import_comes_from_the_environment_and_names_the_api(installed: Installed) -> None:
+def test_import_is_from_the_environment_and_exports_the_api(installed: Installed) -> None:
     from constructs_lib import __all__ as named
 
-    told = installed.python(
+    printed = installed.python(
         "import json, constructs_lib as c;"
         "print(json.dumps([c.__file__, c.__all__, [n for n in c.__all__ if not hasattr(c, n)]]))"
     )
-    place, exported, missing = json.loads(told)
+    place, exported, missing = json.loads(printed)
 
     assert Path(place).is_relative_to(installed.folder)
     assert exported == named
@@ -156,13 +156,13 @@ def test_import_comes_from_the_environment_and_names_the_api(installed: Installe
 
 
 @in_an_environment
-def test_handlers_lie_inside_the_package(installed: Installed) -> None:
-    told = installed.python(
+def test_handlers_are_inside_the_package(installed: Installed) -> None:
+    printed = installed.python(
         "import json, pathlib, constructs_lib as c;"
         "inside = pathlib.Path(c.__file__).parent.glob('_lambda/*/index.py');"
         "print(json.dumps(sorted(p.parent.name for p in inside)))"
     )
-    assert json.loads(told) == HANDLERS
+    assert json.loads(printed) == HANDLERS
 
 
 @in_an_environment
@@ -183,7 +183,7 @@ def test_stack_with_a_champion_endpoint_synthesises(installed: Installed) -> Non
 
 
 @in_an_environment
-def test_the_command_without_extras_says_what_to_install_in_one_line(installed: Installed) -> None:
+def test_command_without_extras_reports_the_missing_extra(installed: Installed) -> None:
     ended = installed.run("sageloop", "local", "up")
 
     assert ended.returncode == 1

@@ -1,4 +1,4 @@
-"""Both settings, synthesised once as the CDK CLI would, for every judge."""
+"""Assemblies of both settings, synthesized once like the CDK CLI does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Templates = Mapping[str, dict[str, Any]]
 
 @pytest.fixture(scope="session")
 def assemblies() -> dict[str, Path]:
-    """Folders of the synthesised assemblies by settings."""
+    """Folders of the synthesized assemblies by settings."""
     return {settings: assembly(settings) for settings in SETTINGS}
 
 
@@ -37,12 +37,12 @@ def templates(assemblies: dict[str, Path], settings: str) -> dict[str, dict[str,
 
 @pytest.fixture
 def accepted(assemblies: dict[str, Path], settings: str) -> list[Acknowledgment]:
-    """What one of the settings accepts instead of mending it."""
+    """The suppressed rules of one of the settings."""
     return acknowledgments(assemblies[settings])
 
 
 def documents(templates: Templates, kind: str) -> list[dict[str, Any]]:
-    """The JSON documents that custom resources of a type carry, placeholders resolved."""
+    """The JSON documents of custom resources of a type, with placeholders resolved."""
     return [
         json.loads(str(flat(properties(resource)["Document"])))
         for template in templates.values()

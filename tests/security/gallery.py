@@ -1,6 +1,6 @@
-"""One stack with every construct of the library, and every grant given to a role of its own.
+"""A stack with every construct of the library, and every grant to a separate role.
 
-The stacks of the settings use part of the library; what holds for all policies is shown here.
+The stacks of the settings use part of the library; this stack covers all policies.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ _TIMES = StopStartSchedule(stop="cron(0 20 ? * MON-FRI *)", start="cron(0 7 ? * 
 
 @dataclass(frozen=True)
 class Gallery:
-    """The stack as text, for a fresh copy of its template each time, and what it holds.
+    """The template as text, for a new copy each time, and its contents.
 
     Attributes:
         text: The template as JSON.
-        constructs: Names of the constructs' classes, with those that they are kinds of.
+        constructs: Names of the constructs' classes, with their base classes.
         grants: Qualified names of the methods that were called.
 
     """
@@ -70,7 +70,7 @@ class Gallery:
 
 
 def make() -> Gallery:
-    """Synthesise the stack."""
+    """Synthesize the stack."""
     app = App(context=context())
     stack = Stack(app, NAME)
     build(ground_of(stack))
@@ -80,7 +80,7 @@ def make() -> Gallery:
 
 
 def build(ground: Ground) -> None:
-    """Define one of each."""
+    """Define one of each construct."""
     trained = ground.job()
     champion = ground.champion(capture=DataCapture())
     _loop(ground, trained, champion)
@@ -132,7 +132,7 @@ def _jobs(ground: Ground) -> None:
 
 
 def _endpoints(ground: Ground) -> Endpoint:
-    """Endpoints of each kind that needs rights of its own; the scaled one is given back."""
+    """Define endpoints of each kind with its own permissions; returns the scaled one."""
     stack, topic = ground.stack, sns.Topic(ground.stack, "Answers", master_key=ground.store.key)
     model = serving.model(ground)
     step = StepScaling(metric="CPUUtilization", threshold=70, steps=[Step(lower=0, change=1)])
@@ -157,7 +157,7 @@ def _endpoints(ground: Ground) -> Endpoint:
 
 
 def grant_everything(stack: Stack) -> Iterator[str]:
-    """Call every ``grant_*`` method of every construct, each for a role of its own."""
+    """Call every ``grant_*`` method of every construct, each with a separate role."""
     for number, (method, options) in enumerate(list(_grants(stack))):
         account = iam.AccountRootPrincipal()
         method(iam.Role(stack, f"Grantee{number}", assumed_by=account), **options)

@@ -1,7 +1,7 @@
-"""The calls to S3 that the deployed loop makes: who, what, and with which headers.
+"""The S3 calls of the deployed loop: callers, actions and headers.
 
-Functions' actions are those of ``lambda/permissions.json``, keys and headers of jobs and models
-those of the documents in the templates.
+Actions of functions are those of ``lambda/permissions.json``; keys and headers of jobs and models
+are those of the documents in the templates.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Places:
-    """Where things lie in the store, by the documents of the templates."""
+    """Prefixes of the bucket, from the documents of the templates."""
 
     data: str
     manifest: str
@@ -54,16 +54,16 @@ class Loop:
         names = {self._bucket_name(bucket): bucket for bucket in stacks.named("AWS::S3::Bucket")}
         self.store = names[str(self.job["data"]["bucket"])]
         self.logs = next(bucket for bucket in names.values() if bucket != self.store)
-        self.key = str(stacks.house.named(self._default_key(), self.store))
+        self.key = str(stacks.combined.named(self._default_key(), self.store))
         self.places = self._places()
 
     def functions(self) -> dict[str, str]:
-        """Functions by the folder of their code, which their group's description names."""
+        """Functions by the folder of their code, from the description of their security group."""
         result = {}
-        for name, function in self.stacks.house.of("AWS::Lambda::Function"):
-            group = self.stacks.house.named(function["VpcConfig"]["SecurityGroupIds"][0], name)
+        for name, function in self.stacks.combined.of("AWS::Lambda::Function"):
+            group = self.stacks.combined.named(function["VpcConfig"]["SecurityGroupIds"][0], name)
             assert group is not None
-            described = str(self.stacks.house.flat[group]["GroupDescription"])
+            described = str(self.stacks.combined.flat[group]["GroupDescription"])
             result[described.removeprefix("Function ")] = name
         return result
 
@@ -88,13 +88,13 @@ class Loop:
         )
 
     def outputs(self) -> list[Mapping[str, Any]]:
-        """Every part of a request that says where SageMaker writes."""
+        """Every part of a request with an output location of SageMaker."""
         return [output for document in (self.job, self.serving) for output in _outputs(document)]
 
     def _of_functions(self) -> Iterator[Call]:
         keys = self.function_keys()
         for folder, name in self.functions().items():
-            role = self.stacks.house.named(self.stacks.house.flat[name]["Role"], name)
+            role = self.stacks.combined.named(self.stacks.combined.flat[name]["Role"], name)
             assert role is not None
             for action, texts in keys.get(folder, {}).items():
                 for text in texts:
@@ -128,7 +128,7 @@ class Loop:
             for text in texts:
                 yield self._call(label, caller, action, text)
         for key in writes or []:
-            # A large object is created with headers; its parts come without.
+            # A large object is created with headers; its parts are uploaded without.
             for headers in (_headers(output or {}), {}):
                 yield self._call(label, caller, "s3:PutObject", key, headers)
 
@@ -147,7 +147,7 @@ class Loop:
 
     def _places(self) -> Places:
         evaluate = self.functions()["evaluate"]
-        environment = self.stacks.house.flat[evaluate]["Environment"]["Variables"]
+        environment = self.stacks.combined.flat[evaluate]["Environment"]["Variables"]
         ground_truth = self.stacks.literal(evaluate, environment["GROUND_TRUTH_URI"])
         return Places(
             data=self.job["data"]["prefix"],
@@ -158,7 +158,7 @@ class Loop:
         )
 
     def _document(self, kind: str) -> dict[str, Any]:
-        ((name, properties),) = list(self.stacks.house.of(kind))
+        ((name, properties),) = list(self.stacks.combined.of(kind))
         document: dict[str, Any] = json.loads(self.stacks.literal(name, properties["Document"]))
         return document
 
@@ -166,12 +166,12 @@ class Loop:
         return self.stacks.arn(bucket).rpartition(":")[2]
 
     def _default_key(self) -> str:
-        encryption = self.stacks.house.flat[self.store]["BucketEncryption"]
+        encryption = self.stacks.combined.flat[self.store]["BucketEncryption"]
         (rule,) = encryption["ServerSideEncryptionConfiguration"]
         return str(rule["ServerSideEncryptionByDefault"]["KMSMasterKeyID"])
 
     def _notebook_role(self) -> str:
-        ((name, notebook),) = list(self.stacks.house.of("AWS::SageMaker::NotebookInstance"))
+        ((name, notebook),) = list(self.stacks.combined.of("AWS::SageMaker::NotebookInstance"))
         return str(self.stacks.literal(name, notebook["RoleArn"]))
 
 
@@ -188,13 +188,13 @@ def actions_of_functions() -> dict[str, set[str]]:
 
 
 def _headers(output: Mapping[str, Any]) -> dict[str, str]:
-    """What SageMaker sends for an output: SSE-KMS with the key, or with AWS's if it has none."""
+    """The headers of SageMaker's outputs: SSE-KMS with the key, or with AWS's if it has none."""
     key = output.get("KmsKeyId")
     return {ENCRYPTION: "aws:kms", **({} if key is None else {KEY_ID: str(key)})}
 
 
 def _outputs(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Parts of a document with an address to write to and room for a key."""
+    """Parts of a document with an output location and a member for a key."""
     if isinstance(value, list):
         for each in value:
             yield from _outputs(each)
@@ -206,5 +206,5 @@ def _outputs(value: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _key(uri: str) -> str:
-    """The prefix of an address, ending in a slash."""
+    """The prefix of a URI, with a trailing slash."""
     return uri.removeprefix("s3://").split("/", 1)[1].rstrip("/") + "/"

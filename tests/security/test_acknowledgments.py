@@ -1,4 +1,4 @@
-"""Acknowledgments are few, said why, on one resource each, and on one generated page."""
+"""Suppressed rules have a reason, apply to one resource each, and are on one generated document."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scripts.acknowledgments_page import render_from
 from scripts.synthesis import ROOT
 
 DOCUMENT = ROOT / "docs" / "acknowledgments.md"
-# CDK says so itself of the zones that it writes.
+# CDK adds this one itself for the zones that it writes.
 OF_CDK = {"CloudFormation-Validate::W3010"}
 
 

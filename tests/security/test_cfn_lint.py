@@ -31,7 +31,7 @@ def test_templates_have_no_error_and_no_warning(assemblies: dict[str, Path]) -> 
 
 
 WRONG = {
-    "E3002": ("AWS::SQS::Queue", {"Colour": "red"}),
+    "E3002": ("AWS::SQS::Queue", {"Colour": "blue"}),
     "E3030": ("AWS::SageMaker::NotebookInstance",
               {"InstanceType": "ml.huge.1", "RoleArn": "arn:aws:iam::123456789012:role/r"}),
     "W3037": ("AWS::IAM::ManagedPolicy", {"PolicyDocument": {"Version": "2012-10-17", "Statement": [

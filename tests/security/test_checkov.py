@@ -1,4 +1,4 @@
-"""checkov finds exactly what is acknowledged to it, and nothing once it reads that."""
+"""checkov's findings are those that are suppressed, and none remain with the suppressions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Finding:
 
 
 def checkov(folder: Path) -> set[Finding]:
-    """The failed checks of all templates below a folder, without any network."""
+    """The failed checks of all templates below a folder, without network."""
     if not CHECKOV.exists():
         pytest.fail("checkov has no environment yet: run 'make .venv-checkov/.ready'")
     environment = {
@@ -60,9 +60,9 @@ def write(folder: Path, templates: dict[str, dict[str, Any]]) -> None:
 
 @pytest.fixture(scope="module")
 def failed(assemblies: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> set[Finding]:
-    """Findings over the templates as they are (below ``given``) and without their skips (``bare``).
+    """Findings on the templates (below ``given``) and without their suppressions (``bare``).
 
-    One run for all of them: most of its seconds are its start.
+    One run for all of them: most of its time is its start.
     """
     folder = tmp_path_factory.mktemp("checkov")
     for settings, assembly in assemblies.items():

@@ -1,4 +1,4 @@
-"""What holds for the policies of the settings' stacks holds for every construct and every grant."""
+"""The rules for policies hold for every construct and every grant."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.security import gallery
 from tests.security.checks import names, policies, reference
 from tests.security.checks.access import Stacks, denials_without_keys
 from tests.security.checks.flatten import resources
-from tests.security.checks.wiring import House
+from tests.security.checks.wiring import CombinedStacks
 
 Templates = dict[str, dict[str, Any]]
 _REGISTER = "application-autoscaling:RegisterScalableTarget"
@@ -64,14 +64,14 @@ def test_gallery_calls_every_grant(made: gallery.Gallery) -> None:
 
 
 def test_every_action_and_arn_can_match(shown: Templates) -> None:
-    result = dict(policies.documents(House(shown), shown))
+    result = dict(policies.documents(CombinedStacks(shown), shown))
 
     assert len(result) > 80
     assert {n: f for n, d in result.items() if (f := list(reference.faults(d["Statement"])))} == {}
 
 
 def test_star_stands_only_for_network_interfaces(shown: Templates) -> None:
-    result = policies.documents(House(shown), shown)
+    result = policies.documents(CombinedStacks(shown), shown)
     stars = {action for _, document in result for action in reference.stars(document["Statement"])}
 
     assert {action.split(":")[0] for action in stars} == {"ec2"}
@@ -113,15 +113,15 @@ def registering(stacks: Stacks) -> Iterator[str]:
 
 def endpoint_names(stacks: Stacks) -> list[str]:
     kinds = ("AWS::SageMaker::Endpoint", "Custom::ChampionEndpoint")
-    return [str(p["EndpointName"]) for kind in kinds for _, p in stacks.house.of(kind)]
+    return [str(p["EndpointName"]) for kind in kinds for _, p in stacks.combined.of(kind)]
 
 
 def lacking(stacks: Stacks, role: str, endpoint: str) -> set[str]:
-    """What AWS's page of prerequisites lists for a variant and a role may not do."""
+    """Permissions that AWS's documentation requires and a role lacks for a variant."""
     own = f"arn:aws:sagemaker:{_OWN}:endpoint/{endpoint}"
     configs = [
         each.arn.replace("${Random}", "x")
-        for each in names.things(stacks.house)
+        for each in names.things(stacks.combined)
         if ":endpoint-config/" in each.arn
     ]
     alarm = f"arn:aws:cloudwatch:{_OWN}:alarm:TargetTracking-endpoint/{endpoint}/variant/A-1"
@@ -164,7 +164,7 @@ def test_describe_alarms_includes_composite_alarms(stacks: Stacks) -> None:
 
 
 def test_notebook_can_stop_itself_only(stacks: Stacks) -> None:
-    ((name, notebook),) = list(stacks.house.of("AWS::SageMaker::NotebookInstance"))
+    ((name, notebook),) = list(stacks.combined.of("AWS::SageMaker::NotebookInstance"))
     role = stacks.role(stacks.role_named(str(stacks.literal(name, notebook["RoleArn"]))))
     kind = names.KINDS["AWS::SageMaker::NotebookInstance"]
     stop = "sagemaker:StopNotebookInstance"

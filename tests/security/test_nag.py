@@ -1,7 +1,7 @@
-"""cdk-nag's four packs find nothing that is not acknowledged, before and after synthesis.
+"""cdk-nag's four packs have no finding that is not suppressed, before and after synthesis.
 
-The two differ: after synthesis the references between stacks are exports, by which the packs
-then name the wildcards of policies.
+The two differ: after synthesis, references between stacks are exports, which the packs use in the
+names of a policy's wildcards.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Findings = set[tuple[str, str]]
 
 
 class Silence:
-    """Stands where acknowledgments are made, and makes none."""
+    """Replaces the suppressions, and adds none."""
 
     @classmethod
     def of(cls, _: object) -> Silence:
@@ -63,7 +63,7 @@ def checked(settings: str, folder: Path) -> Findings:
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Findings]:
-    """What the packs find when nothing is acknowledged."""
+    """The findings of the packs without suppressions."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(acknowledge, "Validations", Silence)
         return {s: checked(s, tmp_path_factory.mktemp(f"bare-{s}")) for s in SETTINGS}

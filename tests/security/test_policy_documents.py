@@ -13,7 +13,7 @@ from sageloop.local_cloud.access.policy.context_keys import unknown_keys
 from sageloop.local_cloud.access.policy.validation import PolicyFor, validate
 from tests.security.checks.flatten import Template, as_list
 from tests.security.checks.policies import literal
-from tests.security.checks.wiring import House
+from tests.security.checks.wiring import CombinedStacks
 
 # The property of each type that holds a policy document.
 DOCUMENTS = {
@@ -30,13 +30,13 @@ DOCUMENTS = {
 
 def documents(templates: Mapping[str, Template]) -> Iterator[tuple[str, PolicyFor, Any]]:
     """Each policy document with its place and what it is attached to."""
-    house = House(templates)
+    combined = CombinedStacks(templates)
     for kind, (member, attached_to) in DOCUMENTS.items():
-        for name, properties in house.of(kind):
+        for name, properties in combined.of(kind):
             if member in properties:
-                yield name, attached_to, literal(house, name, properties[member])
+                yield name, attached_to, literal(combined, name, properties[member])
             for inline in as_list(properties.get("Policies")):
-                yield name, PolicyFor.ROLE, literal(house, name, inline["PolicyDocument"])
+                yield name, PolicyFor.ROLE, literal(combined, name, inline["PolicyDocument"])
 
 
 def refusals(templates: Mapping[str, Template]) -> list[str]:

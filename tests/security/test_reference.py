@@ -10,14 +10,14 @@ import pytest
 from scripts.acknowledgments import Acknowledgment
 from scripts.synthesis import ROOT
 from tests.security.checks import policies, reference
-from tests.security.checks.wiring import House
+from tests.security.checks.wiring import CombinedStacks
 
 Templates = dict[str, dict[str, Any]]
 _ENDPOINT = "arn:aws:sagemaker:us-east-1:123456789012:endpoint/demo"
 
 
 def documents(templates: Templates) -> dict[str, dict[str, Any]]:
-    return dict(policies.documents(House(templates), templates))
+    return dict(policies.documents(CombinedStacks(templates), templates))
 
 
 def test_every_action_and_arn_can_match(templates: Templates) -> None:
@@ -74,11 +74,11 @@ def test_statement_that_cannot_match_is_reported(action: str, resource: str, mes
         ("arn:*", "arn:${Partition}:sqs:${Region}:${Account}:${QueueName}", False),
     ],
 )
-def test_patterns_meet_where_an_arn_matches_both(pattern: str, arn: str, possible: bool) -> None:
+def test_patterns_intersect_if_an_arn_matches_both(pattern: str, arn: str, possible: bool) -> None:
     assert reference.meets(pattern, arn) is possible
 
 
-def test_an_action_without_required_resource_is_no_star() -> None:
+def test_action_without_required_resource_is_not_reported_as_star() -> None:
     statement = {"Effect": "Allow", "Action": ["sagemaker:ListModels"], "Resource": "*"}
 
     assert list(reference.stars([statement])) == []

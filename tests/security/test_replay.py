@@ -1,6 +1,6 @@
 """The loop's calls to S3 are allowed by the policies in the templates; hostile ones are denied.
 
-Judged by our own evaluator of AWS's policy language; nothing of this was run on AWS.
+Evaluated by the local cloud's implementation of AWS's policy language; not verified on AWS.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def test_put_object_under_other_key_is_denied(loop: Loop, headers: dict[str, str
 
 
 @pytest.mark.parametrize("algorithm", ["aws:kms:dsse", "AES256"])
-def test_the_stores_key_by_another_algorithm_is_denied(loop: Loop, algorithm: str) -> None:
+def test_key_of_the_store_with_another_algorithm_is_denied(loop: Loop, algorithm: str) -> None:
     headers = {ENCRYPTION: algorithm, KEY_ID: loop.stacks.arn(loop.key)}
 
     assert not put(loop, administrator(), headers)
@@ -155,7 +155,7 @@ def test_the_key_is_used_through_services_only(loop: Loop) -> None:
     assert not decide(administrator(), "kms:Decrypt", loop.key, "ebs").allowed
 
 
-def test_the_calls_are_all_that_functions_make(loop: Loop) -> None:
+def test_replayed_calls_are_all_calls_of_the_functions(loop: Loop) -> None:
     replayed = {folder: set(keys) for folder, keys in loop.function_keys().items()}
 
     assert replayed == actions_of_functions()
@@ -169,7 +169,7 @@ def test_functions_and_jobs_are_confined_to_their_prefixes(loop: Loop) -> None:
 
 
 def test_every_output_of_sagemaker_names_the_stores_key(loop: Loop) -> None:
-    """Without one SageMaker asks for the AWS managed key, which the store refuses."""
+    """Otherwise SageMaker requests the AWS managed key, which the bucket refuses."""
     outputs = loop.outputs()
 
     assert len(outputs) == 2
@@ -212,7 +212,7 @@ def test_uploads_of_the_documentation_are_allowed(loop: Loop, document: str) -> 
             assert put(loop, administrator(), dict(upload.headers)), f"{document}: {upload}"
 
 
-def test_the_documentation_shows_uploads() -> None:
+def test_documentation_contains_uploads() -> None:
     shown = [
         u for document in _DOCUMENTS for text in programs(document).values() for u in uploads(text)
     ]

@@ -73,8 +73,8 @@ def test_every_control_from_1_to_25_is_checked() -> None:
 def test_each_control_passes_and_fails(
     control: security_hub.Control,
 ) -> None:
-    right = security_hub.judge(one(control.type, PASSING[control.type]))
-    wrong = security_hub.judge(one(control.type, FAILING.get(control.type, {})))
+    right = security_hub.findings(one(control.type, PASSING[control.type]))
+    wrong = security_hub.findings(one(control.type, FAILING.get(control.type, {})))
 
     assert control.id not in [f.control for f in right]
     assert control.id in [f.control for f in wrong]
@@ -84,7 +84,7 @@ def test_templates_pass_or_acknowledge_every_control(
     templates: dict[str, dict[str, Any]], accepted: list[Acknowledgment]
 ) -> None:
     for name, template in templates.items():
-        for finding in security_hub.judge(template):
+        for finding in security_hub.findings(template):
             reason = acknowledged(accepted, name, finding.resource, finding.control)
             assert reason, f"{name}/{finding.resource} fails {finding.control}"
 
@@ -100,7 +100,7 @@ def test_serving_document_passes_or_acknowledges_every_control(
 
     assert endpoints, "no serving document in the templates"
     for stack, name, document in endpoints:
-        failed = {f.control for f in security_hub.judge(jobs.as_resources(document))}
+        failed = {f.control for f in security_hub.findings(jobs.as_resources(document))}
         value = {a.rule for a in accepted if a.stack == stack and name in a.resources}
         assert failed == {rule for rule in value if rule.startswith("SageMaker.")}
         assert jobs.check_serving(document) == []

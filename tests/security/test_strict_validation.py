@@ -1,4 +1,4 @@
-"""CDK's own validation of templates, with its findings as errors, as `cdk synth` does it."""
+"""CDK's validation of templates, with its findings as errors, as in `cdk synth`."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from aws_cdk import aws_sqs as sqs
 app = App()
 queue = sqs.CfnQueue(Stack(app, "Wrong"), "Queue")
 queue.add_property_override("VisibilityTimeout", "soon")
-queue.add_property_override("Colour", "red")
+queue.add_property_override("Colour", "blue")
 app.synth()
 """
 
 
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, subprocess.CompletedProcess[str]]:
-    # Each process starts the engine for ten seconds of CPU, so they run side by side.
+    # Each process starts the engine, ten seconds of CPU, so they run in parallel.
     wrong = tmp_path_factory.mktemp("wrong") / "app.py"
     wrong.write_text(WRONG)
 

@@ -18,8 +18,8 @@ def without_service(policy: dict[str, Any], service: str) -> dict[str, Any]:
 
 
 def test_every_sender_can_use_key_and_policy_of_target(templates: Templates) -> None:
-    assert wiring.House(templates).edges(), "no pair of sender and target found"
-    assert wiring.judge(templates) == []
+    assert wiring.CombinedStacks(templates).edges(), "no pair of sender and target found"
+    assert wiring.findings(templates) == []
 
 
 @pytest.mark.parametrize("service", ["cloudwatch.amazonaws.com", "events.amazonaws.com"])
@@ -29,7 +29,7 @@ def test_key_without_sender_is_reported(templates: Templates, service: str) -> N
             policy = key["Properties"]["KeyPolicy"]
             key["Properties"]["KeyPolicy"] = without_service(policy, service)
 
-    assert any(f"key's policy does not admit {service}" in f for f in wiring.judge(templates))
+    assert any(f"key's policy does not admit {service}" in f for f in wiring.findings(templates))
 
 
 @pytest.mark.parametrize(
@@ -41,14 +41,14 @@ def test_missing_target_policy_is_reported(templates: Templates, kind: str) -> N
         for name in list(resources(template, kind)):
             del template["Resources"][name]
 
-    assert any("target's policy does not admit" in f for f in wiring.judge(templates))
+    assert any("target's policy does not admit" in f for f in wiring.findings(templates))
 
 
-def test_every_function_in_the_vpc_reaches_what_its_role_names(templates: Templates) -> None:
-    functions = [p for _, p in wiring.House(templates).of("AWS::Lambda::Function")]
+def test_every_function_in_the_vpc_reaches_the_services_of_its_role(templates: Templates) -> None:
+    functions = [p for _, p in wiring.CombinedStacks(templates).of("AWS::Lambda::Function")]
     assert functions
     assert all(f.get("VpcConfig") for f in functions)
-    assert reach.judge(templates) == []
+    assert reach.findings(templates) == []
 
 
 def test_missing_endpoint_is_reported(templates: Templates) -> None:
@@ -57,11 +57,11 @@ def test_missing_endpoint_is_reported(templates: Templates) -> None:
         for template in templates.values()
         for name, resource in resources(template, "AWS::EC2::VPCEndpoint").items()
     ]
-    # Images of private models and EC2.55, EC2.56; notebooks ask who they are.
+    # Images of private models and EC2.55, EC2.56; notebooks call sts:GetCallerIdentity.
     called_by_no_function = {"ecr.api", "ecr.dkr", "sts"}
     for template, name, service in endpoints:
         resource = template["Resources"].pop(name)
-        result = reach.judge(templates)
+        result = reach.findings(templates)
         template["Resources"][name] = resource
         assert result or service in called_by_no_function, service
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from sageloop.local_cloud.access.caller import INTERNAL
 from sageloop.local_cloud.core.service import Call
 from sageloop.local_cloud.core.wire import Response
 
@@ -49,7 +50,7 @@ class QueueMetrics:
             self._urls.add((call.params["QueueUrl"], call.region))
 
     def _publish(self, url: str, region: str) -> None:
-        sqs = self._cloud.client("sqs", principal="sqs.amazonaws.com", region=region)
+        sqs = self._cloud.client("sqs", principal=INTERNAL, region=region)
         try:
             attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(_METRICS))
         except ClientError:

@@ -231,6 +231,11 @@ class Front:
         )
         decisions: list[Decision] = []
         outcome = self._answer(operation, call, read, decisions)
+        if (
+            outcome.status >= HTTPStatus.BAD_REQUEST
+            and operation.model.http.get("method") == "HEAD"
+        ):
+            outcome.body = b""  # clients take the code from the status
         action = f"{action_prefix(operation.service)}:{operation.name}"
         self._record(
             identity,

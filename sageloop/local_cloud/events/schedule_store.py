@@ -179,7 +179,7 @@ def _check_target(target: dict[str, Any]) -> None:
 
 
 def _check_role(cloud: Cloud, role_arn: str, group_arn: str) -> None:
-    if not can_assume(cloud, SERVICE, role_arn, source_arn=group_arn):
+    if not can_assume(cloud, SERVICE, role_arn, group_arn):
         raise invalid(
             "The execution role you provide must allow AWS EventBridge Scheduler to assume the "
             "role."

@@ -41,9 +41,7 @@ class Sender:
     def assume_role(self, cloud: Cloud) -> None:
         """Raise ``AwsError`` AccessDenied if the service may not assume the sender's role."""
         source = self.source_arn if self.role_source is None else self.role_source
-        if self.role_arn is not None and not can_assume(
-            cloud, self.service, self.role_arn, source_arn=source
-        ):
+        if self.role_arn is not None and not can_assume(cloud, self.service, self.role_arn, source):
             raise AwsError(
                 "AccessDenied",
                 f"the role {self.role_arn} does not exist, or its trust policy does not allow "

@@ -84,7 +84,7 @@ class TargetsApi:
     def _check_role(self, rule: Rule, target: dict[str, Any]) -> None:
         role = target.get("RoleArn")
         if role is not None and not can_assume(
-            self._cloud, SERVICE, role, source_arn=rule.arn
+            self._cloud, SERVICE, role, rule.arn
         ):  # fmt: skip
             raise invalid(f"Provided role '{role}' cannot be assumed by principal '{SERVICE}'.")
 

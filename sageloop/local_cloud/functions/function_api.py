@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from sageloop.local_cloud.access.caller import INTERNAL
+from sageloop.local_cloud.access.enforcement.service_acts import can_assume
 from sageloop.local_cloud.core.service import Call, operation
 from sageloop.local_cloud.functions import validation
 from sageloop.local_cloud.functions.errors import conflict, invalid, stale_revision
 from sageloop.local_cloud.functions.model import Function, Version
 from sageloop.local_cloud.functions.names import LATEST, FunctionRef, parse_reference
 from sageloop.local_cloud.functions.paging import page
+from sageloop.local_cloud.functions.role_permissions import RolePermissions
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
@@ -47,6 +49,7 @@ class FunctionApi:
         self._layer_repository = layers
         self._runner = runner
         self._warm_up = warm_up
+        self._permissions = RolePermissions(cloud)
 
     @operation("CreateFunction")
     def create_function(self, call: Call) -> dict[str, Any]:
@@ -56,8 +59,8 @@ class FunctionApi:
         ref = reference_of(call)
         validation.check_name(ref.name)
         settings = validation.settings_of(members, name=ref.name)
-        self._check_dependencies(settings, ref.region)
         arn = self._repository.arn(ref)
+        self._check_dependencies(settings, arn)
         version = Version(
             ref.name, arn, LATEST, settings, self._code.fetch(members["Code"], call),
             self._layers(members), self._cloud.clock.now(),
@@ -115,7 +118,7 @@ class FunctionApi:
         settings = validation.settings_of(
             {**function.latest.settings, **call.params}, name=function.name
         )
-        self._check_dependencies(settings, function.region)
+        self._check_dependencies(settings, function.arn)
         changes: dict[str, Any] = {"settings": settings}
         if call.params.get("Layers") is not None:
             changes["layers"] = self._layers(call.params)
@@ -225,27 +228,19 @@ class FunctionApi:
         validation.check_layers(arns)
         return tuple(self._layer_repository.get(arn) for arn in arns)
 
-    def _check_dependencies(self, settings: dict[str, Any], region: str) -> None:
-        self._check_role(settings["Role"])
+    def _check_dependencies(self, settings: dict[str, Any], arn: str) -> None:
+        if not can_assume(self._cloud, _LAMBDA, settings["Role"], arn):
+            raise invalid("The role defined for the function cannot be assumed by Lambda.")
+        region = arn.split(":")[3]
+        self._permissions.check(settings, arn)
         vpc = settings.get("VpcConfig")
         if vpc:
             vpc["VpcId"] = self._vpc_of(vpc["SubnetIds"], region)
             vpc.setdefault("SecurityGroupIds", [])
             vpc.setdefault("Ipv6AllowedForDualStack", False)
 
-    def _check_role(self, arn: str) -> None:
-        iam = self._cloud.client("iam", principal=_LAMBDA)
-        try:
-            role = iam.get_role(RoleName=arn.rsplit("/", 1)[-1])["Role"]
-        except ClientError as error:
-            raise invalid(
-                "The role defined for the function cannot be assumed by Lambda."
-            ) from error
-        if _LAMBDA not in json.dumps(role["AssumeRolePolicyDocument"]):
-            raise invalid("The role defined for the function cannot be assumed by Lambda.")
-
     def _vpc_of(self, subnets: list[str], region: str) -> str:
-        ec2 = self._cloud.client("ec2", principal=_LAMBDA, region=region)
+        ec2 = self._cloud.client("ec2", principal=INTERNAL, region=region)
         try:
             descriptions = ec2.describe_subnets(SubnetIds=subnets)["Subnets"]
         except ClientError as error:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from sageloop.local_cloud.access.enforcement.service_acts import role_actor
+
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
 
@@ -92,7 +94,10 @@ class LogWriter:
                 log.warning("cannot write to log group %s", stream.group, exc_info=True)
 
     def _put(self, stream: LogStream, lines: list[tuple[int, str]]) -> None:
-        client = self._cloud.client("logs", principal=stream.role, region=stream.region)
+        # The role's permissions were decided when the invocation began.
+        client = self._cloud.client(
+            "logs", principal=stream.role, region=stream.region, decided=True
+        )
         ordered = sorted(lines, key=lambda line: line[0])
         for start in range(0, len(ordered), _BATCH):
             events = [
@@ -104,23 +109,30 @@ class LogWriter:
             except ClientError as error:
                 if error.response["Error"]["Code"] != "ResourceNotFoundException":
                     raise
-                _create(client, stream)
+                if not self._create(client, stream):
+                    return
                 _put_events(client, stream, events)
+
+    def _create(self, client: Any, stream: LogStream) -> bool:
+        """Create a stream, and its group if that is missing and the role may create it."""
+        group = {"logGroupName": stream.group}
+        named = {**group, "logStreamName": stream.name}
+        if _made(client.create_log_stream, named) != "ResourceNotFoundException":
+            return True
+        # A group that was deleted since the invocation began was not decided then, and a policy
+        # that was deleted with it is no denial.
+        role = role_actor(self._cloud, stream.role, "service", region=stream.region)
+        if not role.allows_call("logs", "CreateLogGroup", **group):
+            return False
+        _made(client.create_log_group, group)
+        _made(client.create_log_stream, named)
+        return True
 
 
 def _put_events(client: Any, stream: LogStream, events: list[dict[str, Any]]) -> None:
     client.put_log_events(
         logGroupName=stream.group, logStreamName=stream.name, logEvents=events
     )  # fmt: skip
-
-
-def _create(client: Any, stream: LogStream) -> None:
-    # The group only if it is missing: the function's role may not be allowed to create one.
-    group = {"logGroupName": stream.group}
-    named = {**group, "logStreamName": stream.name}
-    if _made(client.create_log_stream, named) == "ResourceNotFoundException":
-        _made(client.create_log_group, group)
-        _made(client.create_log_stream, named)
 
 
 def _made(create: Callable[..., Any], members: dict[str, str]) -> str | None:

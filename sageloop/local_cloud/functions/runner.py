@@ -21,6 +21,7 @@ from sageloop.local_cloud.functions.metrics import FunctionMetrics
 from sageloop.local_cloud.functions.model import Function, FunctionRepository, Version
 from sageloop.local_cloud.functions.platform_log import PlatformLog, Usage
 from sageloop.local_cloud.functions.pool import WorkerPool
+from sageloop.local_cloud.functions.role_permissions import RolePermissions
 from sageloop.local_cloud.functions.worker import Worker
 
 if TYPE_CHECKING:
@@ -50,6 +51,14 @@ class Outcome:
     log_tail: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shared:
+    pool: WorkerPool
+    logs: LogWriter
+    permissions: RolePermissions
+    metrics: FunctionMetrics
+
+
 class Runner:
     """Runs invocations within the limits of concurrency."""
 
@@ -58,15 +67,18 @@ class Runner:
         self._repository = repository
         self._lock = threading.Lock()
         self._running: Counter[tuple[str, str]] = Counter()
-        self._logs = LogWriter(cloud)
         self.metrics = FunctionMetrics(cloud)
         self.pool = WorkerPool(cloud, code)
+        self._shared = _Shared(
+            pool=self.pool, logs=LogWriter(cloud), permissions=RolePermissions(cloud),
+            metrics=self.metrics,
+        )  # fmt: skip
 
     def run(self, function: Function, request: Request) -> Outcome:
         """Invoke and wait. Raises TooManyRequestsException without free concurrency."""
         label = f"lambda:{function.name}"
         with self._place(function), self._cloud.activity.track(label):
-            return _Invocation(self._cloud, self.pool, self._logs, self.metrics, request).run()
+            return _Invocation(self._cloud, self._shared, request).run()
 
     def retire(self, version: Version) -> None:
         """End a version's workers after their invocations."""
@@ -110,18 +122,19 @@ class Runner:
 
 class _Invocation:
     def __init__(
-        self, cloud: Cloud, pool: WorkerPool, logs: LogWriter, metrics: FunctionMetrics,
-        request: Request,
+        self, cloud: Cloud, shared: _Shared, request: Request
     ) -> None:  # fmt: skip
         self._cloud = cloud
-        self._pool = pool
-        self._logs = logs
-        self._metrics = metrics
+        self._pool = shared.pool
+        self._logs = shared.logs
+        self._permissions = shared.permissions
+        self._metrics = shared.metrics
         self._request = request
         self._version = request.version
         self._transcript = Transcript(cloud)
         self._lines = PlatformLog(self._transcript, self._version, request.request_id)
         self._init_ms: float | None = None
+        self._may_log = False
 
     def run(self) -> Outcome:
         worker = self._pool.take(self._version)
@@ -130,6 +143,7 @@ class _Invocation:
             self._lines.init_start()
             worker = self._pool.start(self._version)
             reply = self._initialise(worker)
+        self._may_log = self._permissions.may_log(self._stream(worker), self._version.name)
         self._lines.start()
         started = wall.perf_counter()
         if isinstance(reply, dict) and reply["kind"] == "ready":
@@ -202,10 +216,14 @@ class _Invocation:
 
     def _account(self, worker: Worker, usage: Usage, *, failed: bool) -> None:
         version = self._version
-        region = version.arn.split(":")[3]
-        stream = LogStream(region, version.role, version.log_group, worker.stream)
-        self._logs.write(stream, self._transcript.lines)
+        if self._may_log:
+            self._logs.write(self._stream(worker), self._transcript.lines)
         self._metrics.invoked(version.name, usage.milliseconds, failed=failed)
+
+    def _stream(self, worker: Worker) -> LogStream:
+        version = self._version
+        region = version.arn.split(":")[3]
+        return LogStream(region, version.role, version.log_group, worker.stream)
 
 
 def _error(kind: str, message: str) -> bytes:

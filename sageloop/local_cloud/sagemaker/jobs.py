@@ -6,8 +6,6 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from botocore.exceptions import ClientError
-
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.sagemaker.failures import JobStopped
 from sageloop.local_cloud.sagemaker.store import Document
@@ -16,7 +14,6 @@ if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
     from sageloop.local_cloud.sagemaker.account import Account
 
-PRINCIPAL = "sagemaker.amazonaws.com"
 ENDED = ("Completed", "Failed", "Stopped")
 _HIDDEN = ("Tags",)
 
@@ -47,11 +44,15 @@ class JobRecords:
         self._clock = account.cloud.clock
         self.kind = kind
 
+    def arn(self, name: str) -> str:
+        """The ARN of a job, whether or not it exists."""
+        return self._store.arn(self.kind.family, name)
+
     def open(self, request: Document, **more: Any) -> Document:
         """Create a job from its request. Raises ResourceInUse if the name is taken."""
         name, now = request[self.kind.member("JobName")], self._clock.now()
         document = {m: v for m, v in request.items() if m not in _HIDDEN} | more | {
-            self.kind.member("JobArn"): self._store.arn(self.kind.family, name),
+            self.kind.member("JobArn"): self.arn(name),
             self.kind.member("JobStatus"): "InProgress",
             "CreationTime": now,
             "LastModifiedTime": now,
@@ -179,33 +180,3 @@ class RunningJobs:
         finally:
             with self._lock:
                 self._runs.pop(name, None)
-
-
-def check_role(cloud: Cloud, role_arn: str) -> None:
-    """Refuse a role that does not exist or that SageMaker may not assume."""
-    iam = cloud.client("iam", principal=PRINCIPAL)
-    try:
-        role = iam.get_role(RoleName=role_arn.rsplit("/", 1)[-1])["Role"]
-        trusted = role["Arn"] == role_arn and _trusts(role["AssumeRolePolicyDocument"])
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "NoSuchEntity":
-            raise
-        trusted = False
-    if not trusted:
-        raise AwsError(
-            "ValidationException",
-            f"Could not assume role {role_arn}. Please ensure that the role exists and allows "
-            f"principal '{PRINCIPAL}' to assume the role.",
-        )
-
-
-def _trusts(policy: Any) -> bool:
-    statements = policy.get("Statement", []) if isinstance(policy, dict) else []
-    if isinstance(statements, dict):
-        statements = [statements]
-    return any(s.get("Effect") == "Allow" and _admits(s.get("Principal")) for s in statements)
-
-
-def _admits(principal: Any) -> bool:
-    services = principal.get("Service", []) if isinstance(principal, dict) else principal
-    return PRINCIPAL in ([services] if isinstance(services, str) else services or [])

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
+from sageloop.local_cloud.sagemaker.execution_role import PRINCIPAL, any_source, check_role
 from sageloop.local_cloud.sagemaker.listing import list_response
 from sageloop.local_cloud.sagemaker.store import Document
 
@@ -41,8 +42,12 @@ class Models:
         """Store a model after checking its containers and artifacts."""
         params = call.params
         containers = _containers(params)
+        role = params.get("ExecutionRoleArn")
+        if role is not None:
+            own = self._store.arn("model", params["ModelName"])
+            check_role(self._cloud, role, any_source(self._cloud), own)
         for container in containers:
-            self._check(container, params.get("ExecutionRoleArn"))
+            self._check(container, role)
         name = params["ModelName"]
         document = {member: params[member] for member in _STORED_MEMBERS if member in params}
         document["EnableNetworkIsolation"] = params.get("EnableNetworkIsolation", False)
@@ -122,15 +127,17 @@ class Models:
 
     def _check_artifact(self, url: str, role: str | None) -> None:
         parts = urlparse(url)
-        client = self._cloud.client("s3", principal=role or "sagemaker.amazonaws.com")
+        client = self._cloud.client("s3", principal=role or PRINCIPAL)
         try:
             client.head_object(Bucket=parts.netloc, Key=parts.path.lstrip("/"))
         except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] in (403, 404):
-                raise AwsError(
-                    "ValidationException", f"Could not find model data at {url}."
-                ) from None
-            raise
+            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            if status not in (403, 404):
+                raise
+            refusal = f"Could not find model data at {url}."
+            if status == 403:
+                refusal = _no_access(url, role, self._cloud.region)
+            raise AwsError("ValidationException", refusal) from None
 
 
 def _containers(params: dict[str, Any]) -> list[dict[str, Any]]:
@@ -177,6 +184,15 @@ def _check_source(source: dict[str, Any]) -> None:
             "ValidationException",
             f"S3Uri must end with a slash for S3DataType S3Prefix, got {source['S3Uri']}.",
         )
+
+
+def _no_access(url: str, role: str | None, region: str) -> str:
+    return (
+        f'Could not access model data at {url}. Please ensure that the role "{role}" exists and '
+        'that its trust relationship policy allows the action "sts:AssumeRole" for the service '
+        f'principal "{PRINCIPAL}". Also ensure that the role has "s3:GetObject" permissions and '
+        f"that the object is located in {region}."
+    )
 
 
 def _unsupported(feature: str) -> AwsError:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
+from sageloop.local_cloud.sagemaker.execution_role import any_source, check_role
 from sageloop.local_cloud.sagemaker.listing import list_response
 from sageloop.local_cloud.sagemaker.store import Document
 
@@ -62,10 +63,16 @@ class Notebooks:
             "LastModifiedTime": now,
         }
         self._check_config(params.get("LifecycleConfigName"))
+        self._check_role(name, params["RoleArn"])
         document |= _DEFAULTS | _members(params)
         arn = self._store.create(_INSTANCE, name, document, tags=params.get("Tags"))
         self._emit(document)
         return {"NotebookInstanceArn": arn}
+
+    def _check_role(self, name: str, role: str) -> None:
+        # AWS does not document aws:SourceArn for notebook instances.
+        own = self._store.arn(_INSTANCE, name)
+        check_role(self._cloud, role, own, any_source(self._cloud))
 
     @operation("DescribeNotebookInstance")
     def describe_instance(self, call: Call) -> dict[str, Any]:
@@ -77,6 +84,8 @@ class Notebooks:
         """Update a stopped notebook instance."""
         params = call.params
         self._check_config(params.get("LifecycleConfigName"))
+        if "RoleArn" in params:
+            self._check_role(params[_NAME], params["RoleArn"])
 
         def change(document: Document) -> None:
             _require_status(document, "Stopped", "Failed")

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from sageloop.local_cloud.access.caller import INTERNAL
 from sageloop.local_cloud.scaling.model import TargetKey
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
 
-PRINCIPAL = "application-autoscaling.amazonaws.com"
 _EXTRA_PERIODS = 2
 _GROWING = ("Sum", "SampleCount")
 _METRIC = ("Namespace", "MetricName", "Dimensions")
@@ -83,7 +83,7 @@ class Alarms:
         return tuple(float(value) for _, value in points[-count:])
 
     def _client(self, key: TargetKey) -> Any:
-        return self._cloud.client("cloudwatch", principal=PRINCIPAL, region=key.region)
+        return self._cloud.client("cloudwatch", principal=INTERNAL, region=key.region)
 
 
 ACTIONS = ("AlarmActions", "OKActions", "InsufficientDataActions")

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from sageloop.local_cloud.access.caller import INTERNAL
 from sageloop.local_cloud.scaling.capacity import CONCURRENCY, COPIES, INSTANCES
 from sageloop.local_cloud.scaling.checks import invalid
 from sageloop.local_cloud.scaling.model import TargetKey
-from sageloop.local_cloud.scaling.readings import PRINCIPAL
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
@@ -22,7 +22,7 @@ _COMPONENT = re.compile(r"inference-component/([^/]+)")
 
 def check_resource(cloud: Cloud, key: TargetKey, minimum: int) -> None:
     """Refuse a resource that does not exist or cannot be scaled by the dimension."""
-    client = cloud.client("sagemaker", principal=PRINCIPAL, region=key.region)
+    client = cloud.client("sagemaker", principal=INTERNAL, region=key.region)
     if key.dimension == COPIES:
         _check_component(client, key)
         return

@@ -1,6 +1,6 @@
-"""Deployed stacks as AWS's authorization sees them: roles, buckets, keys, and one decision.
+"""Evaluates access to deployed stacks as AWS does: roles, buckets, keys, and one request.
 
-References become the ARNs of ``policies.stand_in``; account and region are those of its samples.
+References become the ARNs of ``policies.sample``; account and region are those of its samples.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sageloop.local_cloud.access.policy import (
 )
 from tests.security.checks.flatten import Template, as_list
 from tests.security.checks.policies import literal
-from tests.security.checks.wiring import House
+from tests.security.checks.wiring import CombinedStacks
 
 ACCOUNT, OTHER_ACCOUNT = "123456789012", "210987654321"
 REGION = "us-east-1"
@@ -37,7 +37,7 @@ _EVERYTHING = parse_policy({
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """Who calls: a principal with its identity policies, inside the VPC or not."""
+    """The caller: a principal with its identity policies, inside the VPC or not."""
 
     principal: Principal
     policies: tuple[Policy, ...]
@@ -45,7 +45,7 @@ class Caller:
 
 
 def administrator(account: str = ACCOUNT) -> Caller:
-    """A user who may do everything that only a resource's policy could refuse."""
+    """A user with all permissions, which only a resource's policy can deny."""
     arn = f"arn:aws:iam::{account}:user/administrator"
     return Caller(principal=user(arn), policies=(_EVERYTHING,))
 
@@ -59,15 +59,15 @@ class Stacks:
     """
 
     def __init__(self, templates: Mapping[str, Template]) -> None:
-        self.house = House(templates)
+        self.combined = CombinedStacks(templates)
 
     def literal(self, near: str, value: Any) -> Any:
-        """A flat value as it is once deployed."""
-        return literal(self.house, near, value)
+        """The flat value after deployment."""
+        return literal(self.combined, near, value)
 
     def named(self, kind: str) -> list[str]:
         """Resources of a type, as ``stack/logical id``."""
-        return [name for name, _ in self.house.of(kind)]
+        return [name for name, _ in self.combined.of(kind)]
 
     def arn(self, name: str, attribute: str = "Arn") -> str:
         """The ARN of a resource."""
@@ -84,13 +84,15 @@ class Stacks:
         return Caller(principal=principal, policies=tuple(self._policies(name)), in_vpc=in_vpc)
 
     def _policies(self, role: str) -> Iterator[Policy]:
-        held = self.house.flat[role]
-        attached = {self.house.named(each, role) for each in as_list(held.get("ManagedPolicyArns"))}
+        held = self.combined.flat[role]
+        attached = {
+            self.combined.named(each, role) for each in as_list(held.get("ManagedPolicyArns"))
+        }
         for inline in as_list(held.get("Policies")):
             yield self._parsed(role, inline["PolicyDocument"])
         for kind in ("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"):
-            for name, policy in self.house.of(kind):
-                roles = [self.house.named(each, name) for each in as_list(policy.get("Roles"))]
+            for name, policy in self.combined.of(kind):
+                roles = [self.combined.named(each, name) for each in as_list(policy.get("Roles"))]
                 if role in roles or name in attached:
                     yield self._parsed(name, policy["PolicyDocument"])
 
@@ -98,19 +100,19 @@ class Stacks:
         """The policy of a bucket."""
         return tuple(
             ResourcePolicy(policy=self._parsed(name, held["PolicyDocument"]), account=ACCOUNT)
-            for name, held in self.house.of("AWS::S3::BucketPolicy")
-            if self.house.named(held["Bucket"], name) == bucket
+            for name, held in self.combined.of("AWS::S3::BucketPolicy")
+            if self.combined.named(held["Bucket"], name) == bucket
         )
 
     def key_policies(self, key: str) -> tuple[ResourcePolicy, ...]:
         """The policy of a key."""
-        policy = self._parsed(key, self.house.flat[key]["KeyPolicy"])
+        policy = self._parsed(key, self.combined.flat[key]["KeyPolicy"])
         return (ResourcePolicy(policy=policy, account=ACCOUNT, must_allow=True),)
 
     def s3_gateway(self) -> EndpointPolicy:
         """The policy of the gateway through which a VPC's calls reach S3."""
         name, held = next(
-            (name, held) for name, held in self.house.of("AWS::EC2::VPCEndpoint")
+            (name, held) for name, held in self.combined.of("AWS::EC2::VPCEndpoint")
             if str(held["ServiceName"]).endswith(".s3")
         )  # fmt: skip
         return EndpointPolicy(policy=self._parsed(name, held["PolicyDocument"]), gateway=True)
@@ -125,7 +127,7 @@ class Stacks:
         """S3's decision on a request.
 
         Args:
-            caller: Who calls.
+            caller: The caller.
             action: Action of S3.
             bucket: The bucket.
             key: Key of the object; the bucket itself without.
@@ -154,7 +156,7 @@ class Stacks:
         self, caller: Caller, action: str, resource: str = "*",
         context: Mapping[str, Any] | None = None,
     ) -> Decision:  # fmt: skip
-        """The decision on a request that identity policies alone allow or not."""
+        """The decision on a request by identity policies only."""
         request = Request(
             principal=caller.principal, action=action, resource=resource, context=context or {}
         )
@@ -176,13 +178,13 @@ class Stacks:
 def denials_without_keys(templates: Mapping[str, Template]) -> Iterator[str]:
     """Conditional ``Deny`` statements that also deny requests without the condition's keys.
 
-    A negated operator is true where its key is absent, with ``IfExists`` and without; ``Null``
-    of ``false`` beside it makes the statement one about requests that have the key.
+    A negated operator is true if its key is absent, with ``IfExists`` and without; an additional
+    ``Null`` of ``false`` limits the statement to requests that have the key.
 
     See https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
     """
     stacks = Stacks(templates)
-    for name, properties in stacks.house.flat.items():
+    for name, properties in stacks.combined.flat.items():
         for document in _documents(properties):
             for statement in as_list(stacks.literal(name, document)["Statement"]):
                 if _denies_plain_request(statement):

@@ -1,4 +1,4 @@
-"""What is acknowledged instead of mended: read from the assembly's own metadata."""
+"""Suppressed rules, read from the assembly's metadata."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scripts.acknowledgments import Acknowledgment
 def acknowledged(
     value: Iterable[Acknowledgment], stack: str, resource: str, rule: str
 ) -> str | None:
-    """The reason why a resource of a stack may fail a rule, if one is given."""
+    """The reason for which a resource of a stack may fail a rule, or None."""
     return next(
         (a.reason for a in value
          if a.stack == stack and a.rule == rule and resource in a.resources), None,

@@ -1,4 +1,4 @@
-"""Templates with their intrinsic functions put into words, so that judges can read them."""
+"""Templates with intrinsic functions replaced by text, for rule packs that read literal values."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _VARIABLE = re.compile(r"\$\{(!?)([^}]+)\}")
 
 
 def flat(value: Any) -> Any:
-    """The value with each intrinsic function replaced by a text that names what it refers to.
+    """The value with each intrinsic function replaced by a text with its reference.
 
     ``{"Ref": "Key"}`` becomes ``<Key>``, ``{"Fn::GetAtt": ["Key", "Arn"]}`` ``<Key.Arn>``; joins
-    and substitutions are carried out; a condition keeps both branches as a list.
+    and substitutions are evaluated; a condition keeps both branches as a list.
     """
     if isinstance(value, list):
         return [flat(v) for v in value]
@@ -50,7 +50,7 @@ _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
 
 
 def resources(template: Template, kind: str | None = None) -> dict[str, Resource]:
-    """A template's resources of a type (all without), by logical id."""
+    """The resources of a template by logical id, optionally of one type."""
     return {
         name: resource
         for name, resource in template.get("Resources", {}).items()
@@ -65,7 +65,7 @@ def properties(resource: Resource) -> dict[str, Any]:
 
 
 def as_list(value: Any) -> list[Any]:
-    """A policy's one-or-many as many."""
+    """A policy element as a list."""
     if value is None:
         return []
     return value if isinstance(value, list) else [value]

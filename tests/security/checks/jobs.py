@@ -1,7 +1,7 @@
-"""What no scanner sees: the requests for training jobs and endpoints built at run time.
+"""Rules for requests of training jobs and endpoints that are built at run time.
 
-The list is Prowler's for training jobs and models, plus the field's rules for endpoints. A
-document is judged as the request that SageMaker will get.
+The rules are Prowler's for training jobs and models, with additional ones for endpoints. A
+document is checked as the request that SageMaker receives.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _LOCAL_DISK = ("ml.g4dn.", "ml.g5.", "ml.g6.", "ml.p4d.", "ml.p5.", "ml.c5d.", "
 
 
 def check_training(request: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a CreateTrainingJob request; empty if nothing is."""
+    """The violations of a CreateTrainingJob request."""
     result = []
     vpc = request.get("VpcConfig", {})
     compute = request.get("ResourceConfig", {})
@@ -25,10 +25,10 @@ def check_training(request: Mapping[str, Any]) -> list[str]:
     if not (vpc.get("Subnets") and vpc.get("SecurityGroupIds")):
         result.append("training: not in a VPC")
     if not request.get("OutputDataConfig", {}).get("KmsKeyId"):
-        result.append("training: output is not encrypted with a key of one's own")
+        result.append("training: output is not encrypted with a customer managed key")
     local = str(compute.get("InstanceType", "")).startswith(_LOCAL_DISK)
     if not local and not compute.get("VolumeKmsKeyId"):
-        result.append("training: volume is not encrypted with a key of one's own")
+        result.append("training: volume is not encrypted with a customer managed key")
     if local and compute.get("VolumeKmsKeyId"):
         result.append("training: a volume key on a type that rejects it")
     if not request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds"):
@@ -37,7 +37,7 @@ def check_training(request: Mapping[str, Any]) -> list[str]:
 
 
 def check_serving(document: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a serving document; empty if nothing is."""
+    """The violations of a serving document."""
     result = []
     model, config = document.get("model", {}), document.get("config", {})
     deployment = document.get("deployment", {})
@@ -46,17 +46,17 @@ def check_serving(document: Mapping[str, Any]) -> list[str]:
     if not model.get("VpcConfig", {}).get("Subnets"):
         result.append("serving: not in a VPC")
     if not config.get("KmsKeyId"):
-        result.append("serving: volume is not encrypted with a key of one's own")
+        result.append("serving: volume is not encrypted with a customer managed key")
     capture = config.get("DataCaptureConfig")
     if capture and not capture.get("KmsKeyId"):
-        result.append("serving: captured data are not encrypted with a key of one's own")
+        result.append("serving: captured data are not encrypted with a customer managed key")
     if not deployment.get("AutoRollbackConfiguration", {}).get("Alarms"):
         result.append("serving: no alarm rolls a bad deployment back")
     return result
 
 
 def as_resources(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A serving document as the template its requests amount to, for judges of templates."""
+    """A serving document as a template with its resources, for rule packs."""
     model, config = document["model"], dict(document["config"])
     variants = [{**v, "ModelName": {"Ref": "Model"}} for v in config["ProductionVariants"]]
     return {

@@ -1,7 +1,7 @@
-"""ARNs in policies against the names that things get: a pattern that no name has allows nothing.
+"""Compares ARNs in policies with the names of resources: a pattern without match allows nothing.
 
-A resource without a name in the template gets one from CloudFormation; functions, SageMaker and
-Application Auto Scaling make others at run time, by rules that are written down here.
+A resource without a name in the template receives one from CloudFormation; functions, SageMaker and
+Application Auto Scaling create others at run time, by the rules of this module.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Any
 from tests.security.checks import policies
 from tests.security.checks.flatten import Template, as_list
 from tests.security.checks.reference import meets
-from tests.security.checks.wiring import House
+from tests.security.checks.wiring import CombinedStacks
 
 _OWN = "us-east-1:123456789012"
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How the resources of a type are called: ARN before the name, property, generated name.
+    """The names of a resource type: ARN before the name, property, generated name.
 
-    ``generated`` holds ``{stack}`` and ``{logical}``; the random end is a ``*``.
+    ``generated`` has ``{stack}`` and ``{logical}``; the random suffix is a ``*``.
     """
 
     prefix: str
@@ -30,7 +30,7 @@ class Kind:
     generated: str = "{stack}-{logical}-*"
 
 
-# Types of SageMaker's take the logical id alone, as their stacks on AWS show; AWS documents the
+# SageMaker's types use the logical id only, as observed for stacks on AWS; AWS documents the
 # form "stack-logical-random" as an example only, not per type.
 _LOGICAL_ID = "{logical}-*"
 KINDS = {
@@ -71,7 +71,7 @@ _LONGEST_STEM = 50
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """Something that the stacks make: its ARN, unknown parts as ``${Any}``, and its kind's part."""
+    """A resource of the stacks: its ARN with unknown parts as ``${Any}``, and its type's part."""
 
     prefix: str
     name: str
@@ -83,11 +83,11 @@ class Made:
 
 
 def faults(templates: Mapping[str, Template]) -> Iterator[str]:
-    """Every ARN of an identity policy that nothing of its kind has, in words."""
-    house = House(templates)
-    made = list(things(house))
+    """Messages for every ARN of an identity policy that no resource of its type has."""
+    combined = CombinedStacks(templates)
+    made = list(things(combined))
     prefixes = sorted({each.prefix for each in made}, key=len, reverse=True)
-    for holder, document in policies.documents(house, templates):
+    for holder, document in policies.documents(combined, templates):
         for statement in document["Statement"]:
             for resource in as_list(statement["Resource"]):
                 kind = next((each for each in prefixes if resource.startswith(each)), None)
@@ -96,12 +96,12 @@ def faults(templates: Mapping[str, Template]) -> Iterator[str]:
                     yield f"{holder}: no name matches {resource}; there are {', '.join(same)}"
 
 
-def things(house: House) -> Iterator[Made]:
-    """All that the stacks make, when they are deployed and at run time."""
-    for name, properties in house.flat.items():
-        kind = house.types[name]
+def things(combined: CombinedStacks) -> Iterator[Made]:
+    """All resources of the stacks, from the deployment and from run time."""
+    for name, properties in combined.flat.items():
+        kind = combined.types[name]
         if kind in KINDS:
-            yield from _resource(house, name, properties, KINDS[kind])
+            yield from _resource(combined, name, properties, KINDS[kind])
         for resource in _JOBS.get(kind, ()):
             job = str(properties["Job"])
             yield Made(f"arn:aws:sagemaker:{_OWN}:{resource}/", f"{job}-{_HASH}")
@@ -115,14 +115,16 @@ def things(house: House) -> Iterator[Made]:
     yield from _of_services()
 
 
-def _resource(house: House, name: str, properties: Mapping[str, Any], kind: Kind) -> Iterator[Made]:
+def _resource(
+    combined: CombinedStacks, name: str, properties: Mapping[str, Any], kind: Kind
+) -> Iterator[Made]:
     stack, logical = name.split("/")
     value = properties.get(kind.member)
     if value is None:
         known = kind.generated.format(stack=stack, logical=logical).replace("*", "${Random}")
     else:
-        known = str(policies.literal(house, name, str(value))).lstrip("/")
-    # A reference to the resource became its sample, which stands for the name that it gets.
+        known = str(policies.literal(combined, name, str(value))).lstrip("/")
+    # The sample of a reference represents the resource's name.
     for text in (known, policies.sample_name(name)):
         yield Made(kind.prefix, text)
         if kind is KINDS["AWS::Logs::LogGroup"]:
@@ -132,7 +134,7 @@ def _resource(house: House, name: str, properties: Mapping[str, Any], kind: Kind
 
 
 def _of_champion(endpoint: str) -> Iterator[Made]:
-    """What the promoter makes: see ``sageloop_runtime.names``."""
+    """Resources of the promote function: see ``sageloop_runtime.names``."""
     stem = endpoint[:_LONGEST_STEM].rstrip("-")
     yield Made(KINDS["AWS::SageMaker::Endpoint"].prefix, endpoint)
     for resource in ("Model", "EndpointConfig"):
@@ -140,7 +142,7 @@ def _of_champion(endpoint: str) -> Iterator[Made]:
 
 
 def _of_services() -> Iterator[Made]:
-    """What services make by names of their own."""
+    """Resources that services create with names of their own."""
     for group in ("Endpoints/${Endpoint}", "NotebookInstances", "ProcessingJobs", "TrainingJobs"):
         for part in ("", ":log-stream:${Stream}"):
             yield Made(KINDS["AWS::Logs::LogGroup"].prefix, f"/aws/sagemaker/{group}{part}")

@@ -1,4 +1,4 @@
-"""Identity policies with sample ARNs in place of references, judged by parliament.
+"""Checks identity policies with parliament, with sample ARNs in place of references.
 
 Parliament knows every action's resource types and condition keys, but reads literal policies only.
 """
@@ -15,7 +15,7 @@ from uuid import NAMESPACE_URL, uuid5
 import parliament
 
 from tests.security.checks.flatten import Template, as_list, properties, resources
-from tests.security.checks.wiring import House
+from tests.security.checks.wiring import CombinedStacks
 
 _PSEUDO = {"<AWS::Partition>": "aws", "<AWS::Region>": "us-east-1",
            "<AWS::AccountId>": "123456789012", "<AWS::URLSuffix>": "amazonaws.com"}  # fmt: skip
@@ -52,61 +52,61 @@ class Finding:
     detail: str
 
 
-def judge(templates: Mapping[str, Template]) -> list[Finding]:
-    """What parliament finds in the identity policies of all stacks."""
-    house = House(templates)
+def findings(templates: Mapping[str, Template]) -> list[Finding]:
+    """The findings of parliament in the identity policies of all stacks."""
+    combined = CombinedStacks(templates)
     return sorted(
         Finding(name, finding.issue, str(finding.detail))
-        for name, document in documents(house, templates)
+        for name, document in documents(combined, templates)
         for finding in parliament.analyze_policy_string(json.dumps(document)).findings
     )
 
 
 def documents(
-    house: House, templates: Mapping[str, Template]
+    combined: CombinedStacks, templates: Mapping[str, Template]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every identity policy with its holder's name, as a literal document."""
     for stack, template in templates.items():
         for kind in _HOLDERS:
             for name, resource in resources(template, kind).items():
                 where = f"{stack}/{name}"
-                yield where, literal(house, where, properties(resource)["PolicyDocument"])
+                yield where, literal(combined, where, properties(resource)["PolicyDocument"])
         for name, resource in resources(template, "AWS::IAM::Role").items():
             for inline in as_list(properties(resource).get("Policies")):
                 where = f"{stack}/{name}"
-                yield where, literal(house, where, inline["PolicyDocument"])
+                yield where, literal(combined, where, inline["PolicyDocument"])
 
 
-def literal(house: House, near: str, value: Any) -> Any:
+def literal(combined: CombinedStacks, near: str, value: Any) -> Any:
     """A flat value with samples in place of its references."""
     if isinstance(value, dict):
-        return {k: literal(house, near, v) for k, v in value.items()}
+        return {k: literal(combined, near, v) for k, v in value.items()}
     if isinstance(value, list):
-        return [literal(house, near, v) for v in value]
+        return [literal(combined, near, v) for v in value]
     if not isinstance(value, str):
         return value
     for pseudo, sample in _PSEUDO.items():
         value = value.replace(pseudo, sample)
-    return _REFERENCE.sub(lambda result: stand_in(house, near, result[0]), value)
+    return _REFERENCE.sub(lambda result: sample(combined, near, result[0]), value)
 
 
 def sample_name(target: str) -> str:
-    """The name that stands for the one a resource gets, by ``stack/logical id``."""
+    """The sample of a resource's name, by ``stack/logical id``."""
     return target.replace("/", "-").lower()
 
 
-def stand_in(house: House, near: str, reference: str) -> str:
-    """A text for a reference: the ARN or the name of a resource, each with a name of its own."""
-    target = house.named(reference, near)
-    kind = None if target is None else house.types[target]
+def sample(combined: CombinedStacks, near: str, reference: str) -> str:
+    """A sample for a reference: the unique ARN or name of a resource."""
+    target = combined.named(reference, near)
+    kind = None if target is None else combined.types[target]
     if reference.startswith("<Fn::FindInMap"):
         return _PSEUDO["<AWS::AccountId>"]  # the owner of a region's images
-    # An export's name holds the attribute that it exports.
+    # An export's name contains the attribute that it exports.
     needs_arn = reference.endswith(".Arn>") or "Arn" in reference.rsplit("FnGetAtt", 1)[-1]
     if target is None or kind is None:
         return "sample"
     name = sample_name(target)
     if kind in _ARNS and (needs_arn or kind in _ARN_IS_REF):
         return _ARNS[kind].format(name=name, id=uuid5(NAMESPACE_URL, target))
-    # The names of parameters with a path begin with a slash, and ARNs of them count on that.
+    # The names of parameters with a path begin with a slash, which their ARNs require.
     return f"/{name}" if kind == "AWS::SSM::Parameter" else name

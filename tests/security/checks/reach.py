@@ -1,7 +1,7 @@
-"""Can each function in the VPC reach every service its role names?
+"""Checks that functions in the VPC reach every service in their role's policies.
 
-A private network has no way out but its endpoints. A function whose role allows what its network
-cannot reach hangs until its time-out, and nothing shows it before it is deployed.
+A private network has its endpoints only. A function whose role allows a service that its network
+does not reach hangs until its time-out, which only a deployment shows.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.security.checks.flatten import Template, as_list
-from tests.security.checks.wiring import House
+from tests.security.checks.wiring import CombinedStacks
 
 # IAM prefixes against the names of endpoint services (the part after the region).
 _ENDPOINTS = {
@@ -39,23 +39,23 @@ _NOT_CALLED = frozenset(
 _RUNTIME_ACTION = "sagemaker:InvokeEndpoint"
 
 
-def judge(templates: Mapping[str, Template]) -> list[str]:
-    """Every function and service it may call but cannot reach, in words."""
-    house = House(templates)
-    existing = _endpoints(house)
+def findings(templates: Mapping[str, Template]) -> list[str]:
+    """Messages for every function with a service that it may call but cannot reach."""
+    combined = CombinedStacks(templates)
+    existing = _endpoints(combined)
     result = []
-    for name, function in house.of("AWS::Lambda::Function"):
+    for name, function in combined.of("AWS::Lambda::Function"):
         if not function.get("VpcConfig"):
             continue
-        for action in sorted(_actions(house, name, function)):
+        for action in sorted(_actions(combined, name, function)):
             for needed in _needed(action):
                 if needed not in existing:
                     result.append(f"{name}: {action} needs an endpoint for {needed}")
     return sorted(result)
 
 
-def _endpoints(house: House) -> set[str]:
-    names = (str(p.get("ServiceName", "")) for _, p in house.of("AWS::EC2::VPCEndpoint"))
+def _endpoints(combined: CombinedStacks) -> set[str]:
+    names = (str(p.get("ServiceName", "")) for _, p in combined.of("AWS::EC2::VPCEndpoint"))
     return {name.split(".", 3)[-1] for name in names}
 
 
@@ -68,17 +68,19 @@ def _needed(action: str) -> set[str]:
     return _ENDPOINTS.get(prefix, {prefix})
 
 
-def _actions(house: House, name: str, function: Mapping[str, Any]) -> set[str]:
-    role = house.named(function["Role"], name)
+def _actions(combined: CombinedStacks, name: str, function: Mapping[str, Any]) -> set[str]:
+    role = combined.named(function["Role"], name)
     if role is None:
         return set()
     statements: list[Any] = []
-    for inline in as_list(house.flat[role].get("Policies")):
+    for inline in as_list(combined.flat[role].get("Policies")):
         statements += as_list(inline["PolicyDocument"]["Statement"])
-    attached = {house.named(a, role) for a in as_list(house.flat[role].get("ManagedPolicyArns"))}
+    attached = {
+        combined.named(a, role) for a in as_list(combined.flat[role].get("ManagedPolicyArns"))
+    }
     for kind in ("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"):
-        for policy, held in house.of(kind):
-            roles = [house.named(r, policy) for r in as_list(held.get("Roles"))]
+        for policy, held in combined.of(kind):
+            roles = [combined.named(r, policy) for r in as_list(held.get("Roles"))]
             if role in roles or policy in attached:
                 statements += as_list(held["PolicyDocument"]["Statement"])
     return {a for s in statements if s["Effect"] == "Allow" for a in as_list(s.get("Action"))}

@@ -1,7 +1,7 @@
-"""Statements against the service authorization reference: can each action and ARN ever match?
+"""Checks that each action and ARN of a statement can match, by the authorization reference.
 
-A statement whose ARN no resource type of its action has is no error for IAM: it allows nothing,
-and the first call on AWS is denied. The reference is parliament's copy.
+IAM accepts a statement whose ARN no resource type of its action has: it allows nothing, and the
+first call on AWS is denied. The reference is parliament's copy.
 
 See https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """
@@ -25,9 +25,9 @@ NEEDS_STAR = {"cloudwatch:describealarms"}
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html
 """
 LISTED_BY_GROUP = {"sagemaker:listmodelpackages": "model-package-group"}
-"""Resource types of an action that the reference lacks, kept until AWS was seen to decide.
+"""Resource types of an action that the reference lacks; not verified on AWS.
 
-The reference has model-package alone for ``ListModelPackages``, whose request names the group.
+The reference has only model-package for ``ListModelPackages``, whose request names the group.
 """
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _WITHOUT_SLASH = frozenset(("BucketName",))
@@ -50,7 +50,7 @@ def _services() -> Mapping[str, Mapping[str, Any]]:
 
 @cache
 def resource_types(action: str) -> tuple[ResourceType, ...] | None:
-    """The resource types of an action; none of them if it takes ``*`` only; None if unknown."""
+    """The resource types of an action; empty if it accepts ``*`` only; None if unknown."""
     prefix, _, name = action.partition(":")
     service = _services().get(prefix)
     if service is None:
@@ -69,7 +69,7 @@ def resource_types(action: str) -> tuple[ResourceType, ...] | None:
 
 
 def faults(statements: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """What can never match in statements of one policy, in words."""
+    """Messages for parts of a policy's statements that can never match."""
     for statement in statements:
         if statement["Effect"] != "Allow":
             continue
@@ -82,7 +82,7 @@ def faults(statements: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def stars(statements: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Actions that are allowed on ``*`` although the reference has a narrower resource."""
+    """Actions that are allowed on ``*`` although the reference has a resource type."""
     for statement in statements:
         if statement["Effect"] == "Allow" and "*" in as_list(statement["Resource"]):
             for action in as_list(statement["Action"]):
@@ -115,7 +115,7 @@ def _useful(action: str, resource: str) -> bool:
 
 
 def meets(pattern: str, reference: str) -> bool:
-    """Whether some ARN matches a policy's pattern and the reference's."""
+    """Whether an ARN can match a policy's pattern and the reference's."""
     ours, theirs = pattern.split(":", _SEGMENTS - 1), reference.split(":", _SEGMENTS - 1)
     return len(ours) == len(theirs) and all(
         _meet(tuple(ours_part), tuple(_tokens(theirs_part)))

@@ -1,7 +1,7 @@
-"""Security Hub's SageMaker controls 1 to 25, judged over templates.
+"""Checks of Security Hub's SageMaker controls 1 to 25 on templates.
 
 https://docs.aws.amazon.com/securityhub/latest/userguide/sagemaker-controls.html
-No offline tool judges most of these. A control is a predicate over one resource's properties.
+No offline tool has most of these. A control is a predicate over one resource's properties.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Check = Callable[[Mapping[str, Any]], bool]
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """One control: its id, the type it looks at, what must hold."""
+    """One control: its id, its resource type and its predicate."""
 
     id: str
     type: str
@@ -120,7 +120,7 @@ CONTROLS = tuple(
 )
 
 
-def judge(template: Template) -> list[Finding]:
+def findings(template: Template) -> list[Finding]:
     """Every resource that fails a control, in order."""
     return sorted(
         Finding(control.id, name)

@@ -1,4 +1,4 @@
-"""S3 uploads that Python code makes, and the condition keys that their headers become."""
+"""S3 uploads in Python code, and the condition keys of their headers."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Does each service that sends to an encrypted target get to use its key and its door?
+"""Checks that each service may use the key and the policy of the target to which it sends.
 
-An alarm whose topic's key does not admit CloudWatch is lost in silence; so is a dead letter that
-EventBridge cannot encrypt. No linter looks across resources like this.
+The message of an alarm is lost if the key of its topic does not admit CloudWatch; so is a dead
+letter that EventBridge cannot encrypt. No linter checks relations across resources like this.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ _SERVICE_OF_SENDER = {
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A sender of one type and the target it names, as texts of the flat template."""
+    """A sender of one type and its target, as texts of the flat template."""
 
     sender: str
     service: str
     target: str
 
 
-class House:
-    """All stacks of an app as one: names are made unique by their template."""
+class CombinedStacks:
+    """All stacks of an app combined: names are prefixed by their template."""
 
     def __init__(self, templates: Mapping[str, Template]) -> None:
         self.flat: dict[str, dict[str, Any]] = {}
@@ -47,7 +47,7 @@ class House:
         return ((n, p) for n, p in self.flat.items() if self.types[n] == kind)
 
     def named(self, reference: Any, near: str) -> str | None:
-        """The resource a flat reference means, seen from the resource ``near``."""
+        """The resource of a flat reference in the resource ``near``."""
         text = str(reference)
         if not text.startswith("<"):
             return None
@@ -82,42 +82,42 @@ class House:
         return [Edge(sender, service, t) for t in named if t]
 
 
-def judge(templates: Mapping[str, Template]) -> list[str]:
-    """Every pair that would lose its messages, in words."""
-    house = House(templates)
+def findings(templates: Mapping[str, Template]) -> list[str]:
+    """Messages for every pair that would lose messages."""
+    combined = CombinedStacks(templates)
     result = []
-    for edge in house.edges():
-        kind = house.types[edge.target]
+    for edge in combined.edges():
+        kind = combined.types[edge.target]
         if kind not in ("AWS::SNS::Topic", "AWS::SQS::Queue", "AWS::S3::Bucket"):
             continue
         pair = f"{edge.sender} -> {edge.target}"
-        key = _key_of(house, edge.target)
-        if key and kind != "AWS::S3::Bucket" and not _admits(house.flat[key], "KeyPolicy", edge):
+        key = _key_of(combined, edge.target)
+        if key and kind != "AWS::S3::Bucket" and not _admits(combined.flat[key], "KeyPolicy", edge):
             result.append(f"{pair}: the key's policy does not admit {edge.service}")
-        if not _door_open(house, edge):
+        if not _is_admitted(combined, edge):
             result.append(f"{pair}: the target's policy does not admit {edge.service}")
-    for name, group in house.of("AWS::Logs::LogGroup"):
-        key = house.named(group.get("KmsKeyId"), name)
-        if key and not _admits(house.flat[key], "KeyPolicy", Edge(name, "logs.", key)):
+    for name, group in combined.of("AWS::Logs::LogGroup"):
+        key = combined.named(group.get("KmsKeyId"), name)
+        if key and not _admits(combined.flat[key], "KeyPolicy", Edge(name, "logs.", key)):
             result.append(f"{name}: its key's policy does not admit CloudWatch Logs")
     return sorted(result)
 
 
-def _key_of(house: House, target: str) -> str | None:
-    properties_ = house.flat[target]
+def _key_of(combined: CombinedStacks, target: str) -> str | None:
+    properties_ = combined.flat[target]
     reference = properties_.get("KmsMasterKeyId")
-    return house.named(reference, target) if reference else None
+    return combined.named(reference, target) if reference else None
 
 
-def _door_open(house: House, edge: Edge) -> bool:
-    kind = house.types[edge.target]
+def _is_admitted(combined: CombinedStacks, edge: Edge) -> bool:
+    kind = combined.types[edge.target]
     policy_type, member = {
         "AWS::SNS::Topic": ("AWS::SNS::TopicPolicy", "Topics"),
         "AWS::SQS::Queue": ("AWS::SQS::QueuePolicy", "Queues"),
         "AWS::S3::Bucket": ("AWS::S3::BucketPolicy", "Bucket"),
     }[kind]
-    for name, policy in house.of(policy_type):
-        targets = [house.named(r, name) for r in as_list(policy.get(member))]
+    for name, policy in combined.of(policy_type):
+        targets = [combined.named(r, name) for r in as_list(policy.get(member))]
         if edge.target in targets and _admits(policy, "PolicyDocument", edge):
             return True
     return False

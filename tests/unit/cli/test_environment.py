@@ -1,4 +1,4 @@
-"""The environment of the project's commands: nothing of the user's account is left in it."""
+"""The environment variables of the project's commands: none of the user's account remains."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HOSTILE = {
 }
 
 
-def test_inherited_account_variables_are_gone() -> None:
+def test_inherited_account_variables_are_removed() -> None:
     made = local_environment("http://127.0.0.1:4747", region="eu-west-1", inherited=HOSTILE)
 
     kept = {"HOME", "PATH", "AWS_ACCESS_KEY_ID"}
@@ -48,7 +48,7 @@ def test_files_metadata_and_telemetry_are_off() -> None:
 @pytest.mark.parametrize(
     ("inherited", "expected"), [({}, "false"), ({"CDK_VALIDATION": "true"}, "true")]
 )
-def test_cdk_validates_templates_only_if_the_user_says_so(
+def test_cdk_validates_templates_only_if_the_variable_is_set(
     inherited: dict[str, str], expected: str
 ) -> None:
     made = local_environment("http://127.0.0.1:1", region="eu-west-1", inherited=inherited)
@@ -61,7 +61,7 @@ def test_cdk_validates_templates_only_if_the_user_says_so(
     ["https://sagemaker.eu-west-1.amazonaws.com", "http://10.0.0.7:4747", "http://localhost.evil",
      "http://[::1", "http://127.0.0.1:99999", "http://127.0.0.1:port"],
 )  # fmt: skip
-def test_an_endpoint_elsewhere_is_refused(url: str) -> None:
+def test_endpoint_of_another_machine_is_refused_for_commands(url: str) -> None:
     with pytest.raises(NotLoopbackError, match="must be on this machine"):
         require_loopback(url)
 

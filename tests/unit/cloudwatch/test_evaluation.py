@@ -1,4 +1,4 @@
-"""The tables of CloudWatch's page on missing data, row by row, and M out of N."""
+"""CloudWatch's documented tables of missing data, row by row, and M out of N."""
 
 from __future__ import annotations
 
@@ -41,18 +41,16 @@ def test_missing_data_follows_the_documented_tables(
     to_alarm: int, datapoints: str, states: list[str]
 ) -> None:
     for current in get_args(State):
-        for treatment, wanted in zip(get_args(Missing), states, strict=True):
+        for treatment, expected in zip(get_args(Missing), states, strict=True):
             state = state_of_datapoints(
                 run(datapoints), periods=3, to_alarm=to_alarm, missing=treatment, current=current
             )
-            assert state == (current if wanted == "retained" else wanted), treatment
+            assert state == (current if expected == "retained" else expected), treatment
 
 
 @pytest.mark.parametrize("datapoints", ["----X", "---X-", "---XX"])
 @pytest.mark.parametrize("current", ["OK", "INSUFFICIENT_DATA"])
-def test_first_breaching_points_are_no_alarm_before_their_time(
-    datapoints: str, current: State
-) -> None:
+def test_too_few_breaching_datapoints_cause_no_early_alarm(datapoints: str, current: State) -> None:
     state = state_of_datapoints(
         run(datapoints), periods=3, to_alarm=3, missing="missing", current=current
     )

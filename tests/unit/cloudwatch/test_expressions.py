@@ -1,4 +1,4 @@
-"""Metric math without a cloud: what is read, what it gives, what is refused."""
+"""Metric math without a cloud: parsing, values and errors."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def compute(expression: str, data: Mapping[str, Mapping[float, float]] | None = 
     def retrieve(query: Query, _: Span) -> Mapping[float, float]:
         return {HOUR + t: v for t, v in known[query.id].items()}
 
-    found = Computation(queries, Span(HOUR, HOUR + 240), retrieve).of("result")
-    if isinstance(found, TimeSeries):
-        return points(found)
-    return [points(one) for one in found] if isinstance(found, tuple) else found
+    result = Computation(queries, Span(HOUR, HOUR + 240), retrieve).of("result")
+    if isinstance(result, TimeSeries):
+        return points(result)
+    return [points(one) for one in result] if isinstance(result, tuple) else result
 
 
 def points(series: TimeSeries) -> dict[float, float]:
@@ -69,12 +69,12 @@ def points(series: TimeSeries) -> dict[float, float]:
         ("STDDEV([a, b])", {0: 4.5, 60: 0.0, 120: 0.0, 180: 18.0}),
     ],
 )
-def test_numbers_follow_the_usual_precedence(expression: str, value: Any) -> None:
+def test_operators_have_the_usual_precedence(expression: str, value: Any) -> None:
     assert compute(expression) == pytest.approx(value)
 
 
 @pytest.mark.parametrize(
-    ("expression", "wanted"),
+    ("expression", "expected"),
     [
         ("a / b", {0: 0.1, 180: 0.1}),
         ("100 * a", {0: 100, 60: 200, 180: 400}),
@@ -112,12 +112,14 @@ def test_numbers_follow_the_usual_precedence(expression: str, value: Any) -> Non
         ("none + 1", {}),
     ],
 )  # fmt: skip
-def test_series_are_computed_point_by_point(expression: str, wanted: Mapping[float, float]) -> None:
-    assert compute(expression) == pytest.approx(dict(wanted))
+def test_series_are_computed_point_by_point(
+    expression: str, expected: Mapping[float, float]
+) -> None:
+    assert compute(expression) == pytest.approx(dict(expected))
 
 
 @pytest.mark.parametrize(
-    ("expression", "wanted"),
+    ("expression", "expected"),
     [
         ("[a, b] * 2", [{t: v * 2 for t, v in A.items()}, {t: v * 2 for t, v in B.items()}]),
         ("a + [a, b]", [{t: v * 2 for t, v in A.items()}, {0: 11, 180: 44}]),
@@ -128,13 +130,13 @@ def test_series_are_computed_point_by_point(expression: str, wanted: Mapping[flo
     ],
 )  # fmt: skip
 def test_arrays_are_computed_member_by_member(
-    expression: str, wanted: list[Mapping[float, float]]
+    expression: str, expected: list[Mapping[float, float]]
 ) -> None:
-    assert compute(expression) == wanted
+    assert compute(expression) == expected
 
 
 @pytest.mark.parametrize(
-    ("expression", "told"),
+    ("expression", "message"),
     [
         ("a +", "the end at character 4"),
         ("a b", "'b' at character 3 where an operator"),
@@ -154,38 +156,38 @@ def test_arrays_are_computed_member_by_member(
         ("x" * 2049, "at most 2048 characters"),
     ],
 )
-def test_what_cannot_be_computed_is_named(expression: str, told: str) -> None:
-    with pytest.raises(AwsError, match=told) as error:
+def test_invalid_expressions_are_refused_with_a_reason(expression: str, message: str) -> None:
+    with pytest.raises(AwsError, match=message) as error:
         compute(expression)
     assert error.value.code == "ValidationError"
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED))
-def test_functions_that_are_not_here_say_why(name: str) -> None:
+def test_unsupported_functions_are_refused_with_a_reason(name: str) -> None:
     with pytest.raises(AwsError, match=f"the function {name} is not supported here"):
         compute(f"{name}('x')")
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
-def test_every_function_bears_no_data(name: str) -> None:
+def test_every_function_accepts_series_without_data(name: str) -> None:
     more = {"FILL": ", 0", "IF": ", 1, 2", "SLICE": ", 0", "SORT": ", SUM, ASC"}.get(name, "")
     of_arrays = {"FIRST", "LAST", "METRIC_COUNT", "REMOVE_EMPTY", "SLICE", "SORT"}
     given = {"METRICS": "", "TIME_SERIES": "1"}.get(name, "[none]" if name in of_arrays else "none")
-    found = compute(f"{name}({given}{more})")
-    assert isinstance(found, dict | list | float)
+    result = compute(f"{name}({given}{more})")
+    assert isinstance(result, dict | list | float)
 
 
-def test_longer_period_wins_where_two_meet() -> None:
+def test_longer_of_two_periods_is_used() -> None:
     queries = queries_of([metric("a", 60), metric("b", 120), {"Id": "e", "Expression": "a + b"}])
-    found = Computation(
+    result = Computation(
         queries, Span(HOUR, HOUR + 240),
         lambda q, _: {HOUR + t: 1.0 for t in range(0, 240, q.period)},
     ).of("e")  # fmt: skip
-    assert isinstance(found, TimeSeries)
-    assert (found.period, points(found)) == (120, {0: 2, 120: 2})
+    assert isinstance(result, TimeSeries)
+    assert (result.period, points(result)) == (120, {0: 2, 120: 2})
 
 
-def test_expressions_build_on_expressions() -> None:
+def test_expressions_refer_to_expressions() -> None:
     queries = queries_of(
         [metric("a"), {"Id": "e1", "Expression": "a * 2", "Label": "twice"},
          {"Id": "e2", "Expression": "e1 + e1"}]
@@ -199,17 +201,17 @@ def test_expressions_build_on_expressions() -> None:
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.sampled_from("+-*/"))
 def test_operators_agree_with_arithmetic(left: float, right: float, sign: str) -> None:
     node = parse(f"({left!r}) {sign} ({right!r})")
-    found = Computation({}, Span(0, 0)).value(node)
-    assert isinstance(found, float)
+    result = Computation({}, Span(0, 0)).value(node)
+    assert isinstance(result, float)
     if sign == "/" and right == 0:
-        assert isnan(found)
+        assert isnan(result)
     else:
-        assert found == {"+": left + right, "-": left - right, "*": left * right}.get(
+        assert result == {"+": left + right, "-": left - right, "*": left * right}.get(
             sign, left / (right or 1)
         )
 
 
 @given(st.text(max_size=40))
-def test_any_text_is_read_or_refused(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     with suppress(AwsError):
         parse(text)

@@ -24,7 +24,7 @@ def test_extended_statistics_of_one_to_a_hundred(name: str, value: float) -> Non
     assert statistic(HUNDRED, name) == pytest.approx(value)
 
 
-def test_counts_weigh_values() -> None:
+def test_values_are_weighted_by_counts() -> None:
     samples = [Sample(0, 90.0, 9, 10, 10), Sample(0, 100.0, 1, 100, 100)]
     assert (statistic(samples, "p90"), statistic(samples, "p95")) == (10.0, 100.0)
     assert statistic(samples, "tm90") == pytest.approx(10.0)

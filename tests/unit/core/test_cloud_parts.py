@@ -17,10 +17,12 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
+from sageloop.local_cloud.access.caller import INTERNAL
 from sageloop.local_cloud.core.activity import Activity
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.core.processes import clean_environment
 from sageloop.local_cloud.core.recorder import resource_of
+from tests.local.roles import LAMBDA, make_role, trust
 
 
 @pytest.fixture
@@ -31,12 +33,17 @@ def cloud() -> Iterator[Cloud]:
 
 
 def test_call_is_recorded_with_principal_action_resource_and_outcome(cloud: Cloud) -> None:
-    s3 = cloud.client("s3", principal="arn:aws:iam::123456789012:role/Writer")
+    iam = cloud.client("iam", principal=INTERNAL)
+    role = make_role(
+        iam, "Writer", trust(LAMBDA), "s3:CreateBucket", "s3:GetObject", "s3:ListBucket"
+    )
+    before = len(cloud.recorder.calls())
+    s3 = cloud.client("s3", principal=role)
     s3.create_bucket(Bucket="data")
     with pytest.raises(ClientError):
         s3.get_object(Bucket="data", Key="none")
 
-    made, read = cloud.recorder.calls()
+    made, read = cloud.recorder.calls()[before:]
     assert made.principal == "arn:aws:sts::123456789012:assumed-role/Writer/service"
     assert (made.action, made.resource, made.outcome) == ("s3:CreateBucket", "data", "OK")
     assert (read.action, read.resource, read.outcome) == (
@@ -161,7 +168,8 @@ sys.stdin.read()
 def test_concurrent_changes_of_state_do_not_fail(cloud: Cloud) -> None:
     # moto iterates over all policies while another request adds or removes one.
     iam = cloud.client("iam", principal="tester")
-    role = iam.create_role(RoleName="r", AssumeRolePolicyDocument="{}")["Role"]["RoleName"]
+    role = "r"
+    make_role(iam, role, trust(LAMBDA))
     statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 

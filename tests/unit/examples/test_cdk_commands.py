@@ -12,7 +12,7 @@ from sageloop.local_cloud.client import LocalCloud
 
 
 class Recorded(Cdk):
-    """Keeps the environment of a command instead of running it."""
+    """Records the environment of a command instead of running it."""
 
     variables: Mapping[str, str]
 
@@ -30,13 +30,13 @@ def cdk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recorded:
     return Recorded(tmp_path, cloud, work=tmp_path, log=tmp_path / "log")
 
 
-def test_local_deployments_leave_out_cdks_validation(cdk: Recorded) -> None:
+def test_local_deployments_disable_cdk_validation(cdk: Recorded) -> None:
     cdk.run("deploy", settings="prod")
 
     assert cdk.variables["CDK_VALIDATION"] == "false"
 
 
-def test_validated_deployments_are_those_that_ask_for_it(cdk: Recorded) -> None:
+def test_validation_is_enabled_by_argument(cdk: Recorded) -> None:
     cdk.run("deploy", settings="prod", validate=True)
 
     assert cdk.variables["CDK_VALIDATION"] == "true"

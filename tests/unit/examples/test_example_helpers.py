@@ -1,4 +1,4 @@
-"""What examples of serving share: archives, deployments with variables, what is told of them."""
+"""Helpers of the serving examples: archives, deployments with variables, and reports."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def stage(deploy: Any, outcome: Outcome) -> Stage:
     return Stage(Path("examples/none"), cloud, outcome, deploy=deploy, log=lambda _: None)
 
 
-def test_equal_files_make_equal_archives() -> None:
+def test_equal_files_have_equal_archives() -> None:
     files = {"code/inference.py": b"pass\n", "digits.npz": b"\0"}
 
     one, other = packed(files), packed(dict(reversed(files.items())))
@@ -32,22 +32,22 @@ def test_equal_files_make_equal_archives() -> None:
         assert archive.getnames() == sorted(files)
 
 
-def test_variables_reach_the_deployment_and_its_outputs_come_back() -> None:
-    seen: list[Mapping[str, str]] = []
+def test_deployment_receives_variables_and_returns_outputs() -> None:
+    received: list[Mapping[str, str]] = []
 
     def deploy(_: Path, __: Any, variables: Mapping[str, str]) -> dict[str, str]:
-        seen.append(variables)
+        received.append(variables)
         return {"Bucket": "data"}
 
     made = stage(deploy, outcome := Outcome(example="none"))
 
     assert made.deploy(environment={"MODEL": "old"}) == made.outputs == {"Bucket": "data"}
     made.deploy()
-    assert seen == [{"MODEL": "old"}, {}]
+    assert received == [{"MODEL": "old"}, {}]
     assert [step["name"] for step in outcome.steps] == ["deploy", "deploy"]
 
 
-def test_a_deployment_that_fails_fails_the_example_with_its_reason() -> None:
+def test_failed_deployment_fails_the_example_with_its_reason() -> None:
     def deploy(*_: Any) -> dict[str, str]:
         raise DeploymentError("the endpoint rolled back")
 
@@ -55,5 +55,5 @@ def test_a_deployment_that_fails_fails_the_example_with_its_reason() -> None:
         stage(deploy, Outcome(example="none")).deploy()
 
 
-def test_moments_are_told_by_the_clock() -> None:
+def test_times_are_formatted_in_utc() -> None:
     assert clock_time(3661.9) == "01:01:01"

@@ -29,19 +29,19 @@ def predefined(kind: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", PREDEFINED)
-def test_low_alarm_takes_a_quarter_of_an_hour(kind: str) -> None:
+def test_low_alarm_evaluates_fifteen_minutes(kind: str) -> None:
     request = made(VARIANT, predefined(kind), "AlarmLow")
     assert request["Period"] * request["EvaluationPeriods"] == 900
     assert request["Threshold"] == 9.0
 
 
-def test_copies_are_watched_by_their_component() -> None:
+def test_copies_are_measured_by_component() -> None:
     request = made(COMPONENT, predefined("SageMakerInferenceComponentInvocationsPerCopy"))
     assert request["Dimensions"] == [{"Name": "InferenceComponentName", "Value": "c"}]
     assert request["MetricName"] == "InvocationsPerCopy"
 
 
-def test_metric_math_goes_to_the_alarm_with_its_periods() -> None:
+def test_metric_math_is_copied_to_the_alarm_with_periods() -> None:
     stat = {"Metric": {"Namespace": "n", "MetricName": "m"}, "Stat": "Sum"}
     queries = [
         {"Id": "a", "MetricStat": stat, "ReturnData": False},
@@ -56,7 +56,7 @@ def test_metric_math_goes_to_the_alarm_with_its_periods() -> None:
     assert (watched, period) == ("b", 60)
 
 
-def test_own_metric_is_taken_over() -> None:
+def test_customized_metric_is_copied_to_the_alarm() -> None:
     own = {"Namespace": "n", "MetricName": "m", "Statistic": "Average", "Unit": "Percent"}
     request = made(VARIANT, {"TargetValue": 1.0, "CustomizedMetricSpecification": own})
     assert {k: request[k] for k in own} == own
@@ -64,11 +64,11 @@ def test_own_metric_is_taken_over() -> None:
     assert queries[0]["MetricStat"]["Stat"] == "Average"
 
 
-def test_disabled_scale_in_needs_one_alarm() -> None:
+def test_disabled_scale_in_has_one_alarm() -> None:
     assert sides({"DisableScaleIn": True}) == ("AlarmHigh",)
 
 
-def test_update_that_takes_a_scaled_variant_or_its_type_is_found() -> None:
+def test_update_that_removes_or_changes_a_scaled_variant_is_detected() -> None:
     def config(**types: str) -> dict[str, Any]:
         variants = [{"VariantName": n, "InstanceType": t} for n, t in types.items()]
         return {"ProductionVariants": variants}

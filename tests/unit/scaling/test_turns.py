@@ -1,4 +1,4 @@
-"""Several who want to change one target in the same moment."""
+"""Concurrent changes of one target."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from sageloop.local_cloud.scaling.turns import Turn
 
 
 def _wanting(turn: Turn, *, patient: bool) -> tuple[threading.Thread, list[bool]]:
-    told: list[bool] = []
+    messages: list[bool] = []
 
     def take() -> None:
         with turn.taken(patient=patient) as mine:
-            told.append(mine)
+            messages.append(mine)
 
     thread = threading.Thread(target=take, daemon=True)
     thread.start()
-    return thread, told
+    return thread, messages
 
 
-def test_decision_that_nothing_is_to_be_done_costs_nobody_a_turn() -> None:
+def test_decision_without_change_does_not_exclude_others() -> None:
     turn = Turn()
     with turn.taken(patient=False):
-        thread, told = _wanting(turn, patient=False)
+        thread, messages = _wanting(turn, patient=False)
         thread.join(0.05)
-        assert told == []
+        assert messages == []
     thread.join(5)
 
-    assert told == [True]
+    assert messages == [True]
 
 
-def test_whoever_meets_a_change_under_way_is_sent_away_or_waits_if_patient() -> None:
+def test_caller_during_a_change_is_refused_or_waits() -> None:
     turn = Turn()
     with turn.taken(patient=False):
         decided, decision = _wanting(turn, patient=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,7 +12,7 @@ from sageloop.local_cloud.access.authentication import UNSIGNED_ACTIONS
 from sageloop.local_cloud.access.caller import Caller, CallerKind, SessionOrigin, caller_of
 from sageloop.local_cloud.access.enforcement import encryption, s3_parameters
 from sageloop.local_cloud.access.enforcement.context import global_keys
-from sageloop.local_cloud.access.enforcement.decision_log import DecisionLog
+from sageloop.local_cloud.access.enforcement.decision_log import DecisionLog, DecisionRecord
 from sageloop.local_cloud.access.enforcement.denials import access_denied, denial
 from sageloop.local_cloud.access.enforcement.document_checks import DocumentChecks, document_of
 from sageloop.local_cloud.access.enforcement.identities import Identities
@@ -21,10 +21,13 @@ from sageloop.local_cloud.access.enforcement.names import Names
 from sageloop.local_cloud.access.enforcement.network import Networks, Path
 from sageloop.local_cloud.access.enforcement.requirements import Requirement
 from sageloop.local_cloud.access.enforcement.resource_policies import ResourcePolicies
+from sageloop.local_cloud.access.enforcement.usage import RoleUsage, usage_of
 from sageloop.local_cloud.access.parts import IamState
 from sageloop.local_cloud.access.policy import (
     AppliedPolicies,
     Decision,
+    Effect,
+    Policy,
     Request,
     decide,
 )
@@ -35,6 +38,7 @@ from sageloop.local_cloud.access.policy.authorization import (
     UnmappedOperationError,
     required_permissions,
 )
+from sageloop.local_cloud.access.policy.diagnosis import near_misses
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.clock import VirtualClock
@@ -139,12 +143,19 @@ class Authorizer:
 
     def decide(self, caller: Caller, permission: Permission, keys: Mapping[str, Any]) -> Decision:
         """Decide one permission of a caller, and record the decision."""
-        decision = self.evaluate(caller, permission, keys)
-        self.log.add(decision)
+        request, policies = self._applied(caller, permission, keys)
+        decision = decide(request, policies)
+        implicit = decision.effect is Effect.IMPLICIT_DENY
+        self.log.add(decision, hints=near_misses(request, policies) if implicit else ())
         return decision
 
     def evaluate(self, caller: Caller, permission: Permission, keys: Mapping[str, Any]) -> Decision:
         """Decide one permission of a caller without a record."""
+        return decide(*self._applied(caller, permission, keys))
+
+    def _applied(
+        self, caller: Caller, permission: Permission, keys: Mapping[str, Any]
+    ) -> tuple[Request, AppliedPolicies]:
         identity = self.identities.of(caller)
         resource = permission.resource
         owner = _account_of(resource) or self._cloud.account_id
@@ -153,11 +164,34 @@ class Authorizer:
             principal=identity.principal, action=permission.action, resource=resource,
             context={**keys, "aws:ResourceAccount": owner, **path.keys, **permission.context},
         )  # fmt: skip
-        return decide(request, AppliedPolicies(
+        return request, AppliedPolicies(
             identity=identity.policies, boundary=identity.boundary, session=identity.session,
             resource=self.resources.of(permission.action, resource), account=owner,
             endpoint=path.endpoint,
-        ))  # fmt: skip
+        )  # fmt: skip
+
+    def usage(self) -> list[RoleUsage]:
+        """The permissions of each role that exists or made a request, and which were needed."""
+        records = self.log.records()
+        roles = {str(role.arn) for role in self._cloud.iam().get_roles()}
+        roles |= {record.principal for record in records if ":role/" in record.principal}
+        return [self._usage_of(arn, records) for arn in sorted(roles)]
+
+    def _usage_of(self, role: str, records: Sequence[DecisionRecord]) -> RoleUsage:
+        identity = self.identities.of(caller_of(role, self._cloud.account_id))
+
+        def redecide(record: DecisionRecord, policies: Sequence[Policy]) -> bool:
+            request = Request(
+                principal=identity.principal, action=record.action, resource=record.resource,
+                context=record.context,
+            )  # fmt: skip
+            owner = _account_of(record.resource) or self._cloud.account_id
+            return decide(request, AppliedPolicies(
+                identity=tuple(policies), boundary=identity.boundary, account=owner,
+                resource=self.resources.of(record.action, record.resource),
+            )).allowed  # fmt: skip
+
+        return usage_of(role, identity.policies, records, redecide)
 
     def _caller(self, one: Requirement, call: Call) -> Caller:
         if one.principal:
@@ -222,4 +256,5 @@ def _through_service(caller: Caller, action: str, service: str) -> Caller:
 
 def _account_of(arn: str) -> str:
     fields = arn.split(":", 5)
-    return fields[4] if len(fields) == 6 else ""
+    # The account of AWS's managed policies is "aws": everybody may read and attach them.
+    return fields[4] if len(fields) == 6 and fields[4] != "aws" else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -30,7 +30,7 @@ class DecisionRecord:
         context: Condition keys in lower case, with their values; without keys such as the time.
         effect: ``allowed``, ``explicitDeny`` or ``implicitDeny``.
         source: Policy and statement that decided; for an implicit denial the kind of policy that
-            has no Allow.
+            has no Allow, and the statements that nearly allowed the request.
         count: Number of requests.
 
     """
@@ -72,14 +72,15 @@ class DecisionLog:
         with self._lock:
             return list(self._unreachable)
 
-    def add(self, decision: Decision) -> None:
-        """Count a decision."""
+    def add(self, decision: Decision, *, hints: Sequence[str] = ()) -> None:
+        """Count a decision; ``hints`` say which statements nearly allowed a denied request."""
         request = decision.request
+        source = "; ".join((decision.source or decision.reason, *hints))
         key = (
             request.principal.role_arn or request.principal.arn, request.principal.arn,
             request.action, request.resource,
             tuple(sorted((k, v) for k, v in request.values.items() if k not in _OMITTED)),
-            decision.effect.value, decision.source or decision.reason,
+            decision.effect.value, source,
         )  # fmt: skip
         with self._lock:
             count = self._counts.get(key)

@@ -17,6 +17,12 @@ PolicyReader = Callable[[str], str | bytes | None]
 _ASSUME = ("sts:assumerole", "sts:assumerolewithsaml", "sts:assumerolewithwebidentity",
            "sts:tagsession", "sts:setsourceidentity")  # fmt: skip
 
+# Of repositories in other accounts, AWS's own are pulled from: their policies admit everybody.
+_PUBLISHED = json.dumps({
+    "Version": "2012-10-17",
+    "Statement": [{"Sid": "Published", "Effect": "Allow", "Principal": "*", "Action": "ecr:*"}],
+})  # fmt: skip
+
 
 class ResourcePolicies:
     """Looks up the policies of a resource.
@@ -119,6 +125,8 @@ class ResourcePolicies:
     def _of_repository(self, arn: str) -> str | None:
         from moto.ecr.models import ecr_backends
 
+        if arn.count(":") > 4 and arn.split(":")[4] != self._account:
+            return _PUBLISHED
         repositories = _backend(ecr_backends, self._account, arn).repositories
         repository = repositories.get(arn.partition(":repository/")[2])
         return None if repository is None else repository.policy

@@ -51,24 +51,44 @@ class Actor:
         """
         return self._denial(Permission(action, resource, context))
 
+    def allows(self, action: str, resource: str, **context: str) -> bool:
+        """Whether policies allow an action on a resource, without a record of the decision."""
+        return self._allows(Permission(action, resource, context))
+
+    def allows_call(self, service: str, operation: str, **params: Any) -> bool:
+        """Whether policies allow an API call, without a record of the decisions."""
+        return all(map(self._allows, self._permissions(service, operation, params)))
+
     def denial_of_call(self, service: str, operation: str, **params: Any) -> Decision | None:
         """The decision that denies an API call, or ``None`` if it may be made."""
+        denials = map(self._denial, self._permissions(service, operation, params))
+        return next((denial for denial in denials if denial is not None), None)
+
+    def _permissions(
+        self, service: str, operation: str, params: Mapping[str, Any]
+    ) -> list[Permission]:
         call = ApiCall(
             model=service, operation=operation, params=params, region=self.region,
             account=self.cloud.account_id, partition=get_partition(self.region),
         )  # fmt: skip
-        denials = (self._denial(permission) for permission in required_permissions(call))
-        return next((denial for denial in denials if denial is not None), None)
+        return required_permissions(call)
+
+    def _allows(self, permission: Permission) -> bool:
+        authorizer = self.cloud.authorizer
+        if authorizer.mode is not AccessMode.ENFORCE:
+            return True
+        return authorizer.evaluate(self.caller, permission, self._keys()).allowed
 
     def _denial(self, permission: Permission) -> Decision | None:
         authorizer = self.cloud.authorizer
         if authorizer.mode is AccessMode.OFF:
             return None
-        now = self.cloud.clock.time()
-        keys = {**global_keys_at(now, self.region), **self.keys}
-        decision = authorizer.decide(self.caller, permission, keys)
+        decision = authorizer.decide(self.caller, permission, self._keys())
         denied = not decision.allowed and authorizer.mode is AccessMode.ENFORCE
         return decision if denied else None
+
+    def _keys(self) -> dict[str, Any]:
+        return {**global_keys_at(self.cloud.clock.time(), self.region), **self.keys}
 
 
 def service_actor(
@@ -97,11 +117,18 @@ def role_actor(cloud: Cloud, role_arn: str, session: str, *, region: str | None 
     )  # fmt: skip
 
 
-def can_assume(cloud: Cloud, service: str, role_arn: str, *, source_arn: str) -> bool:
-    """Whether a role exists and its trust policy lets a service assume it for a resource."""
+def can_assume(cloud: Cloud, service: str, role_arn: str, *source_arns: str) -> bool:
+    """Whether a role exists and its trust policy lets a service assume it for a resource.
+
+    Where AWS does not document the value of ``aws:SourceArn``, several are possible: the first
+    one that the policy admits is the one that is decided and recorded.
+    """
     role = cloud.iam_role(role_arn)
     if role is None or role.arn != role_arn:
         return False
-    return service_actor(cloud, service, source_arn=source_arn).denial(
-        "sts:AssumeRole", role_arn
-    ) is None  # fmt: skip
+    actors = [service_actor(cloud, service, source_arn=arn) for arn in source_arns]
+    first, *others = actors
+    if others and not first.allows("sts:AssumeRole", role_arn):
+        admitted = (actor for actor in others if actor.allows("sts:AssumeRole", role_arn))
+        first = next(admitted, first)
+    return first.denial("sts:AssumeRole", role_arn) is None

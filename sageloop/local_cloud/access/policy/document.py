@@ -36,6 +36,21 @@ class Policy:
         """Whether its version of the policy language has policy variables."""
         return self.version == _WITH_VARIABLES
 
+    def without_action(self, statement: Statement, action: str) -> Policy:
+        """The policy with one action less in one of its statements, which stays in its place.
+
+        Args:
+            statement: a statement of this policy.
+            action: a text of its ``Action`` element.
+
+        """
+        statements = tuple(
+            one.without_action(action) if one.index == statement.index else one
+            for one in self.statements
+        )
+        by_service, of_any = _index(statements)
+        return Policy(self.name, self.version, statements, by_service, of_any)
+
     def about(self, action: str) -> tuple[Statement, ...]:
         """The statements whose actions include one, in the policy's order.
 

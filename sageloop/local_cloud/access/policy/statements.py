@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sageloop.local_cloud.access.policy import patterns
@@ -83,6 +83,12 @@ class Statement:
         return (self.resources is None or self.resources.include(resource, lookup)) and all(
             condition.holds(context, lookup) for condition in self.conditions
         )
+
+    def without_action(self, action: str) -> Statement:
+        """The statement with one text of its ``Action`` element less."""
+        kept = tuple(text for text in self.actions.texts if text != action)
+        tests = tuple(patterns.wildcard(text.lower()) for text in kept)
+        return replace(self, actions=_Actions(kept, self.actions.negated, tests))
 
     def match_principal(self, principal: Principal) -> PrincipalMatch:
         """How the statement's principals match the principal of the request."""

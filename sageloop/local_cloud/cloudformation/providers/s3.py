@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from sageloop.local_cloud.access.caller import INTERNAL
 from sageloop.local_cloud.cloudformation.providers.api import (
     ApiResource,
     Name,
@@ -95,7 +96,7 @@ def _log_access(context: ProviderContext) -> None:
         if error_code(error) != "InvalidTargetBucketForLogging" or not _exists(context, target):
             raise
         # S3 accepts a target whose bucket policy is created later in the stack; moto does not.
-        acls = context.request.cloud.client("s3", principal="logging.s3.amazonaws.com")
+        acls = context.request.cloud.client("s3", principal=INTERNAL)
         acls.put_bucket_acl(Bucket=target, ACL="log-delivery-write")
         try:
             context.call("PutBucketLogging", Bucket=context.id, BucketLoggingStatus=status)

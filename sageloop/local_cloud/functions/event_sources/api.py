@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from sageloop.local_cloud.access.caller import INTERNAL
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.moto_sqs import dead_letters_of
 from sageloop.local_cloud.core.service import Call, operation
@@ -24,6 +25,7 @@ from sageloop.local_cloud.functions.event_sources.mapping import (
 from sageloop.local_cloud.functions.event_sources.poller import Poller
 from sageloop.local_cloud.functions.names import FunctionRef, parse_reference, queue_url
 from sageloop.local_cloud.functions.paging import page
+from sageloop.local_cloud.functions.role_permissions import RolePermissions
 from sageloop.local_cloud.functions.runner import Outcome
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ class EventSourceApi:
         self._cloud = cloud
         self._repository = repository
         self._invocations = invocations
+        self._permissions = RolePermissions(cloud)
         self._lock = threading.Lock()
         self._pollers: dict[str, Poller] = {}
         for action in _ARRIVING:
@@ -152,7 +155,8 @@ class EventSourceApi:
                 )
 
     def _check_queue(self, queue_arn: str, role: str, timeout: int) -> None:
-        sqs = self._cloud.client("sqs", principal=role, region=queue_arn.split(":")[3])
+        self._permissions.check_queue(role, queue_arn)
+        sqs = self._cloud.client("sqs", principal=INTERNAL, region=queue_arn.split(":")[3])
         try:
             response = sqs.get_queue_attributes(
                 QueueUrl=queue_url(queue_arn), AttributeNames=["VisibilityTimeout"]

@@ -44,6 +44,8 @@ _CONCURRENT = 5
 _A_RECEIVE = 10
 _LONGEST_VISIBILITY = 43_200
 _LONGEST_BACK_OFF = 60.0
+# Virtual seconds between attempts of a role that may not read the queue.
+_DENIED_SECONDS = 60.0
 _MISSING = "AWS.SimpleQueueService.NonExistentQueue"
 
 Invoke = Callable[[Mapping, bytes], Outcome]
@@ -136,6 +138,11 @@ class Poller:
         log.warning("%s: %s", self.label, error)
         if error.response["Error"]["Code"] in (_MISSING, "QueueDoesNotExist"):
             self.mapping.reason = "PROBLEM: the queue does not exist"
+            return
+        if "AccessDenied" in error.response["Error"]["Code"]:
+            # Polling goes on as on AWS, but nothing waits for a permission.
+            self.mapping.reason = f"PROBLEM: {error.response['Error'].get('Message', '')}"
+            self._cloud.clock.call_later(_DENIED_SECONDS, self.wake, label=self.label)
             return
         self._cloud.clock.call_later(1.0, self.wake, label=self.label, holds=True)
 

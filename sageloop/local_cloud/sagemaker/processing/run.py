@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.sagemaker.execution_role import network_refusal
 from sageloop.local_cloud.sagemaker.failures import (
     INTERNAL_ERROR,
     Abandoned,
@@ -102,6 +103,7 @@ class ProcessingRun:
         reason = None
         try:
             self._records.begin(self._name)
+            self._check_network()
             directories = self._download_inputs()
             self._execute(directories)
             status = "Stopped" if self._stop_requested or self._timed_out else "Completed"
@@ -119,6 +121,12 @@ class ProcessingRun:
             self._name, status, FailureReason=reason,
             ExitMessage=next((message for message in messages if message), None),
         )  # fmt: skip
+
+    def _check_network(self) -> None:
+        vpc = self._job.get("NetworkConfig", {}).get("VpcConfig")
+        refusal = network_refusal(self._cloud, self._job["RoleArn"], vpc)
+        if refusal is not None:
+            raise JobFailed(refusal)
 
     def _download_inputs(self) -> list[layout.HostDirectory]:
         hosts = self._cluster.hosts

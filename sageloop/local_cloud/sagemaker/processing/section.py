@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.service import Call, operation
-from sageloop.local_cloud.sagemaker.jobs import JobKind, JobRecords, RunningJobs, check_role
+from sageloop.local_cloud.sagemaker.execution_role import check_pull, check_role
+from sageloop.local_cloud.sagemaker.jobs import JobKind, JobRecords, RunningJobs
 from sageloop.local_cloud.sagemaker.listing import list_response
 from sageloop.local_cloud.sagemaker.processing import program, requests
 from sageloop.local_cloud.sagemaker.processing.run import ProcessingRun
@@ -46,7 +47,9 @@ class ProcessingJobs:
         allow = self._cloud.config.allow
         requests.check(request, allow)
         is_executable = program.check_image(request["AppSpecification"], allow)
-        check_role(self._cloud, request["RoleArn"])
+        role, image = request["RoleArn"], request["AppSpecification"]["ImageUri"]
+        check_role(self._cloud, role, self._records.arn(request["ProcessingJobName"]))
+        check_pull(self._cloud, role, image)
         document = self._records.open(_with_instance(request))
         if is_executable:
             run = ProcessingRun(self._cloud, self._records, document)

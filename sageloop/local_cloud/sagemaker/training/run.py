@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.sagemaker.execution_role import network_refusal
 from sageloop.local_cloud.sagemaker.failures import (
     CAPACITY_ERROR,
     INTERNAL_ERROR,
@@ -193,6 +194,9 @@ class TrainingRun:
     def _execute(self) -> str:
         if self._job["EnableNetworkIsolation"] and self._network.pid is None:
             self._network.open()
+        refusal = network_refusal(self._cloud, self._job["RoleArn"], self._job.get("VpcConfig"))
+        if refusal is not None:
+            raise JobFailed(refusal)
         session = self._session()
         self._hosts = session.make_hosts(self._root, self._pool)
         self._repository.move(self._name, "Downloading", **self._start_time())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
-from sageloop.local_cloud.sagemaker.jobs import check_role
+from sageloop.local_cloud.sagemaker.execution_role import check_pull, check_role
 from sageloop.local_cloud.sagemaker.listing import list_response
 from sageloop.local_cloud.sagemaker.store import Document
 from sageloop.local_cloud.sagemaker.training import requests
@@ -65,7 +65,7 @@ class TrainingJobs:
         ``on_metric`` is called with each observed value of a metric, ``on_end`` once with the job's
         final document; both are called in the thread of the job. Raises ``AwsError``.
         """
-        is_executable = self.check(request)
+        is_executable = self.check(request, tuning_job_arn=tuning_job_arn)
         image = request["AlgorithmSpecification"].get("TrainingImage", "")
         name = request["TrainingJobName"]
         document = self._repository.open(request, tuning_job_arn=tuning_job_arn)
@@ -79,7 +79,7 @@ class TrainingJobs:
         self._start(document, on_metric, on_end)
         return arn
 
-    def check(self, request: dict[str, Any]) -> bool:
+    def check(self, request: dict[str, Any], *, tuning_job_arn: str | None = None) -> bool:
         """Whether a job would be executed; raises the ``AwsError`` that a launch would raise.
 
         Starts nothing. Returns ``False`` for an image without a local program that is allowed by
@@ -88,7 +88,9 @@ class TrainingJobs:
         allow = self._cloud.config.allow
         requests.check(request, allow, self.file_systems)
         is_executable = requests.check_image(request, allow)
-        check_role(self._cloud, request["RoleArn"])
+        role, arn = request["RoleArn"], self._store.arn(FAMILY, request["TrainingJobName"])
+        check_role(self._cloud, role, *(source for source in (tuning_job_arn, arn) if source))
+        check_pull(self._cloud, role, request["AlgorithmSpecification"].get("TrainingImage", ""))
         self._check_quota(request)
         return is_executable
 

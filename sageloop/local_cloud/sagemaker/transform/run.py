@@ -129,7 +129,9 @@ class TransformRun:
     def _transform_all(self) -> None:
         items = items_of(_channel(self._job), self._storage)
         try:
-            serving = self._containers.serving(self._job["ModelName"])
+            serving = self._containers.serving(
+                self._job["ModelName"], source_arn=self._job["TransformJobArn"]
+            )
         except ArtifactError as error:
             raise JobFailed(f"ClientError: {error}") from error
         count = self._job["TransformResources"]["InstanceCount"]

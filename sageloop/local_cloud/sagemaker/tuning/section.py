@@ -142,12 +142,13 @@ class TuningJobs:
         # A request whose trials would be refused is refused before the first trial; an exceeded
         # quota only if it is exceeded for each instance type.
         name = f"{request['HyperParameterTuningJobName']}-001-00000000"
+        arn = self._account.store.arn(FAMILY, request["HyperParameterTuningJobName"])
         values = {p.name: p.sample for p in definition.searched}
         refusals, is_executable = [], False
         for resources in definition.resources:
             training = training_request(definition, name=name, values=values, resources=resources)
             try:
-                is_executable = self._training.check(training)
+                is_executable = self._training.check(training, tuning_job_arn=arn)
             except AwsError as error:
                 if error.code != "ResourceLimitExceeded":
                     raise

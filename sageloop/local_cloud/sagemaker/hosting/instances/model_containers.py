@@ -13,6 +13,12 @@ from sageloop.local_cloud.images import (
     serving_command,
     serving_refusal,
 )
+from sageloop.local_cloud.sagemaker.execution_role import (
+    any_source,
+    network_refusal,
+    pull_denial,
+    trust_refusal,
+)
 from sageloop.local_cloud.sagemaker.hosting.instances.artifacts import ArtifactError, Artifacts
 from sageloop.local_cloud.sagemaker.hosting.instances.fleet import StartFailure, VariantSpec
 from sageloop.local_cloud.sagemaker.hosting.instances.instance import Blueprint, Instance
@@ -67,12 +73,13 @@ class ModelContainers:
         """The image of the first container of a model."""
         return str(self.all_containers(model)[0]["Image"])
 
-    def serving(self, model: str) -> Serving:
-        """The command and environment of a model with one container.
+    def serving(self, model: str, *, source_arn: str) -> Serving:
+        """The command and environment of a model with one container, for the job ``source_arn``.
 
         Raises ``AwsError`` if it has several, ``ArtifactError`` if its data is not available.
         """
-        return self._serving(model, self.single_container(model), None)
+        container = self.single_container(model)
+        return self._serving(model, container, None, source_arn)
 
     def check_images(self, model: str) -> None:
         """Refuse a model with a container that has no local program (``AwsError``)."""
@@ -123,9 +130,14 @@ class ModelContainers:
 
     def serving_of(
         self, container: Document, role: str, *, isolated: bool, download: int | None,
-        origin: SessionOrigin | None = None,
+        source_arn: str | None = None, origin: SessionOrigin | None = None,
     ) -> Serving:  # fmt: skip
-        """The command and environment of a container. Raises ``ArtifactError`` without its data."""
+        """The command and environment of a container.
+
+        Raises ``ArtifactError`` if the role may not be assumed, or may not read image or data.
+        """
+        if role:
+            self._check_role(container, role, source_arn)
         environment = self._environment(container, role, origin, isolated=isolated)
         if is_multi_model(container):
             # Its model data is an S3 prefix; the models under it are downloaded on demand.
@@ -142,12 +154,31 @@ class ModelContainers:
             model_dir=self._artifacts.directory(container, role, download, origin),
         )
 
-    def _serving(self, model: str, container: Document, download: int | None) -> Serving:
-        document = self._account.store.get("model", model)
-        isolated = document.get("EnableNetworkIsolation", False)
+    def _check_role(self, container: Document, role: str, source_arn: str | None) -> None:
+        sources = [] if source_arn is None else [source_arn]
+        refusal = trust_refusal(self._cloud, role, *sources, any_source(self._cloud))
+        denial = pull_denial(self._cloud, role, container["Image"])
+        if refusal is None and denial is not None:
+            action = denial.request.action.removeprefix("ecr:")
+            refusal = (
+                f"The role '{role}' does not have {action} permission for the image: "
+                f"'{container['Image']}'."
+            )
+        if refusal is not None:
+            raise ArtifactError(refusal)
+
+    def _serving(
+        self, model: str, container: Document, download: int | None, source_arn: str | None = None
+    ) -> Serving:
+        known = self._account.store.get("model", model)
+        isolated = known.get("EnableNetworkIsolation", False)
+        role = self.role_of(model)
+        refusal = network_refusal(self._cloud, role, known.get("VpcConfig")) if role else None
+        if refusal is not None:
+            raise ArtifactError(refusal)
         return self.serving_of(
-            container, self.role_of(model), isolated=isolated, download=download,
-            origin=origin_in(document.get("VpcConfig")),
+            container, role, isolated=isolated, download=download, source_arn=source_arn,
+            origin=origin_in(known.get("VpcConfig")),
         )  # fmt: skip
 
     def spec(self, request: VariantRequest, blueprint: Blueprint, image: str) -> VariantSpec:
