@@ -9,8 +9,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from access_stage import Answer, Sent, client, request_of, send, served, signed_at
 from botocore.exceptions import ClientError
+from request_stage import Answer, Sent, client, request_of, send, served, signed_at
 
 from sageloop.local_cloud.core.cloud import Cloud
 from sageloop.local_cloud.core.naming import services_of_moto
