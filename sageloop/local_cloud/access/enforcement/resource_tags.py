@@ -61,7 +61,7 @@ class ResourceTags:
     def _of_entity(self, arn: str) -> Mapping[str, str]:
         role = self._iam.iam_role(arn)
         if role is not None:
-            return tagtag_pairs(role.tags)
+            return tag_pairs(role.tags)
         if self._iam.iam_user(arn) is None:
             return {}
         return tag_pairs(self._iam.iam().tagger.list_tags_for_resource(arn).get("Tags", ()))
@@ -111,7 +111,7 @@ class ResourceTags:
         from moto.secretsmanager.models import secretsmanager_backends
 
         secrets = _backend(secretsmanager_backends, self._account, arn).secrets.values()
-        return tagtag_pairs(next((s.tags for s in secrets if s.arn == arn), None))
+        return tag_pairs(next((s.tags for s in secrets if s.arn == arn), None))
 
 
 def _use_tags(policies: AppliedPolicies, action: str) -> bool:
