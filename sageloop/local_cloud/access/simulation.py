@@ -88,15 +88,16 @@ class PolicySimulation:
         resource = (arn.split(":", 5) + [""] * 5)[5]
         kind, _, path = resource.partition("/")
         name = path.rsplit("/", 1)[-1]
-        found = {
-            "role": self._iam.iam_role, "user": self._iam.iam_user,
-            "group": lambda _: self._iam.iam().groups.get(name),
-        }  # fmt: skip
-        if kind not in found:
+        if kind == "role":
+            entity = self._iam.iam_role(arn)
+        elif kind == "user":
+            entity = self._iam.iam_user(arn)
+        elif kind == "group":
+            entity = self._iam.iam().groups.get(name)
+        else:
             raise AwsError(
                 "InvalidInput", f"PolicySourceArn must be of a user, group or role, got {arn}"
             )
-        entity = found[kind](arn)
         if entity is None:
             raise AwsError("NoSuchEntity", f"The {kind} with name {name} cannot be found.", 404)
         return kind, entity
