@@ -61,7 +61,10 @@ def up(
     rate: Annotated[float, typer.Option(help="virtual seconds per second")] = 1.0,
     allow: Annotated[
         list[str] | None,
-        typer.Option(help="a resource type that may be stored without being executed"),
+        typer.Option(
+            help="a resource type that may be stored without being executed, or a condition key "
+            "that policies may use though the local cloud does not fill it"
+        ),
     ] = None,
     iam: Annotated[str, typer.Option(metavar="enforce|warn|off", help=_IAM_HELP)] = "enforce",
     json_file: JsonFile = None,

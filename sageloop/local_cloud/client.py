@@ -107,7 +107,8 @@ class LocalCloud:
         """Start a cloud and wait until it answers requests.
 
         ``port`` 0 selects a free port; ``rate`` is virtual seconds per second; ``allow`` names
-        resource types that may be stored without being executed. Unless ``detached`` the cloud
+        resource types that may be stored without being executed, and condition keys that policies
+        may use though they are not filled. Unless ``detached`` the cloud
         ends with this process; ``warm`` loads services in the background, for a large deployment.
         ``access_file`` is written when the cloud answers (mode 600), and named in
         :meth:`environment`. ``test_keys`` (secrets by access key id) are accepted as the user's,

@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
         help="a published key that is accepted as the user's; for tests only",
     )  # fmt: skip
     parser.add_argument(
-        "--allow", default="", help="resource types that may be stored without being executed"
+        "--allow", default="", help="resource types and condition keys that may have no effect"
     )
     parser.add_argument(
         "--iam", default=AccessMode.ENFORCE, choices=list(AccessMode),

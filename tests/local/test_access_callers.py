@@ -12,9 +12,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from access_stage import Sent, client, send, served, signed_at
 from botocore import UNSIGNED
 from botocore.exceptions import ClientError
+from request_stage import Sent, client, send, served, signed_at
 from roles import ACCOUNT, LAMBDA, allowing
 
 from sageloop.local_cloud.access.caller import role_session

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from access_stage import client, served
 from botocore.exceptions import ClientError
+from request_stage import client, served
 
 from sageloop.local_cloud.access.enforcement.mode import AccessMode
 from sageloop.local_cloud.core.cloud import Cloud

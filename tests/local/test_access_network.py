@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from access_stage import client, served
 from botocore.exceptions import ClientError
+from request_stage import client, served
 from roles import FUNCTION, LAMBDA, SAGEMAKER, allowing, trust
 
 from sageloop.local_cloud.access.caller import SessionOrigin

@@ -9,7 +9,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from access_stage import Answer, Sent, client, request_of, send, served, signed_at
+from botocore.exceptions import ClientError
+from request_stage import Answer, Sent, client, request_of, send, served, signed_at
 
 from sageloop.local_cloud.core.cloud import Cloud
 from sageloop.local_cloud.core.naming import services_of_moto
@@ -17,6 +18,7 @@ from sageloop.local_cloud.core.naming import services_of_moto
 BUCKET = "opened"
 EVERYBODY = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject",
              "Resource": f"arn:aws:s3:::{BUCKET}/public/*"}  # fmt: skip
+DENY = EVERYBODY | {"Sid": "Close", "Effect": "Deny"}
 FORMS = f"arn:aws:s3:::{BUCKET}/forms/*"
 INSECURE = {"Bool": {"aws:SecureTransport": "false"}}
 
@@ -74,17 +76,16 @@ def test_public_objects_are_read_without_a_signature(cloud: Cloud, s3: Any) -> N
 @pytest.mark.parametrize(
     "statements",
     [
-        [EVERYBODY | {"Condition": {"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}}}],
+        [EVERYBODY | {"Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}}],
         [EVERYBODY | {"Principal": {"AWS": "arn:aws:iam::123456789012:root"}}],
         [EVERYBODY | {"Principal": {"Service": "logging.s3.amazonaws.com"}}],
         [EVERYBODY | {"Action": "s3:GetObjectAcl"}],
         [EVERYBODY | {"Resource": f"arn:aws:s3:::{BUCKET}/other/*"}],
         [EVERYBODY | {"Condition": INSECURE}],
-        [EVERYBODY, EVERYBODY | {"Effect": "Deny", "Action": "*"}],
-        [EVERYBODY, EVERYBODY | {"Effect": "Deny", "Condition": {"Null": {"aws:Referer": "true"}}}],
-        # With "Action": "*" it would deny the user to remove it, as on AWS.
-        [EVERYBODY, {"Effect": "Deny", "NotPrincipal": {"AWS": "123456789012"},
-                     "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/*"}],
+        [EVERYBODY, DENY | {"Action": "s3:*"}],
+        [EVERYBODY, DENY | {"Condition": {"Null": {"aws:Referer": "true"}}}],
+        [EVERYBODY, {"Effect": "Deny", "NotPrincipal": {"AWS": "210987654321"},
+                     "Action": "s3:GetObject", "Resource": EVERYBODY["Resource"]}],
     ],
 )  # fmt: skip
 def test_policies_for_other_principals_or_with_conditions_are_not_public(
@@ -101,8 +102,9 @@ def test_policies_for_other_principals_or_with_conditions_are_not_public(
         [EVERYBODY | {"Principal": {"AWS": "*"}}],
         [EVERYBODY | {"Action": ["s3:Get*"]}],
         [EVERYBODY | {"Condition": {"Bool": {"aws:SecureTransport": "true"}}}],
-        [EVERYBODY, EVERYBODY | {"Effect": "Deny", "Action": "s3:*", "Condition": INSECURE}],
-        [EVERYBODY, EVERYBODY | {"Effect": "Deny", "Resource": f"arn:aws:s3:::{BUCKET}/x/*"}],
+        [EVERYBODY | {"Condition": {"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}}}],
+        [EVERYBODY, DENY | {"Action": "s3:*", "Condition": INSECURE}],
+        [EVERYBODY, DENY | {"Resource": f"arn:aws:s3:::{BUCKET}/x/*"}],
     ],
 )
 def test_equivalent_public_policies_are_public(
@@ -119,11 +121,72 @@ def test_new_bucket_blocks_public_access(cloud: Cloud) -> None:
     made.put_object(Bucket="just-made", Key="public/a", Body=b"x")
     statement = EVERYBODY | {"Resource": "arn:aws:s3:::just-made/*"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    made.put_bucket_policy(Bucket="just-made", Policy=policy)
+    with pytest.raises(ClientError) as refused:
+        made.put_bucket_policy(Bucket="just-made", Policy=policy)
 
     block = made.get_public_access_block(Bucket="just-made")["PublicAccessBlockConfiguration"]
     assert set(block.values()) == {True}
+    assert refused.value.response["Error"]["Message"].endswith(
+        "because public policies are blocked by the BlockPublicPolicy block public access setting."
+    )
     assert send(cloud, Sent("GET", "/just-made/public/a", {})).status == 403
+
+
+BLOCKS = {
+    "BlockPublicPolicy": False, "RestrictPublicBuckets": False, "BlockPublicAcls": False,
+    "IgnorePublicAcls": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "statement", "status"),
+    [
+        ({}, EVERYBODY, 200),
+        ({"RestrictPublicBuckets": True}, EVERYBODY, 403),
+        ({"RestrictPublicBuckets": True},
+         EVERYBODY | {"Condition": {"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}}}, 200),
+    ],
+)  # fmt: skip
+def test_restricted_bucket_is_closed_to_what_a_public_policy_opens(
+    cloud: Cloud, s3: Any, change: dict[str, bool], statement: dict[str, Any], status: int
+) -> None:
+    s3.put_public_access_block(Bucket=BUCKET, PublicAccessBlockConfiguration=BLOCKS | change)
+    make_public(s3, statement)
+
+    assert read(cloud).status == status
+
+
+def test_deny_closes_what_an_acl_opens(cloud: Cloud, s3: Any) -> None:
+    rules = {"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
+    s3.put_bucket_ownership_controls(Bucket=BUCKET, OwnershipControls=rules)
+    s3.put_object(Bucket=BUCKET, Key="public/granted", Body=b"granted", ACL="public-read")
+    assert read(cloud, key="public/granted").status == 200
+
+    make_public(s3, DENY)
+
+    assert read(cloud, key="public/granted").status == 403
+
+
+def test_version_needs_an_action_of_its_own(cloud: Cloud, s3: Any) -> None:
+    make_public(s3, EVERYBODY)
+    version = s3.put_object(Bucket=BUCKET, Key="public/v", Body=b"v").get("VersionId", "null")
+
+    assert read(cloud, key="public/v", query=f"?versionId={version}").status == 403
+    make_public(s3, EVERYBODY | {"Action": "s3:GetObjectVersion"})
+    assert read(cloud, key="public/v", query=f"?versionId={version}").status == 200
+
+
+def test_missing_object_is_told_to_those_who_may_list_only(cloud: Cloud, s3: Any) -> None:
+    make_public(s3, EVERYBODY)
+    assert read(cloud, key="public/none").status == 403
+
+    listing = EVERYBODY | {
+        "Sid": "List",
+        "Action": "s3:ListBucket",
+        "Resource": f"arn:aws:s3:::{BUCKET}",
+    }
+    make_public(s3, EVERYBODY, listing)
+    assert read(cloud, key="public/none").status == 404
 
 
 def test_acls_apply_only_where_they_are_enabled(cloud: Cloud, s3: Any) -> None:

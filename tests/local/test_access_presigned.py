@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from access_stage import Sent, client, send, served
 from botocore.awsrequest import AWSRequest
+from request_stage import Sent, client, send, served
 
 from sageloop.local_cloud.access.signature import signing_key
 from sageloop.local_cloud.core.cloud import Cloud

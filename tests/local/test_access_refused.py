@@ -8,7 +8,7 @@ from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
-from access_stage import Answer, Sent, client, request_of, send, served, signed_at
+from request_stage import Answer, Sent, client, request_of, send, served, signed_at
 
 from sageloop.local_cloud.admin import PREFIX, VERBS
 from sageloop.local_cloud.core.cloud import Cloud

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from access_stage import client, served
 from botocore import UNSIGNED
 from botocore.exceptions import ClientError
+from request_stage import client, served
 
 from sageloop.local_cloud.core.cloud import Cloud
 

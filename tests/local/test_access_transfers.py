@@ -13,9 +13,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from access_stage import Answer, Sent, client, keeping_hash, send, served, signed_at
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
+from request_stage import Answer, Sent, client, keeping_hash, send, served, signed_at
 
 from sageloop.local_cloud.access import checksums
 from sageloop.local_cloud.core.cloud import Cloud

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from access_stage import Answer, Sent, client, keeping_hash, request_of, served, signed_at
+from request_stage import Answer, Sent, client, keeping_hash, request_of, served, signed_at
 
 from sageloop.local_cloud.core.cloud import Cloud
 

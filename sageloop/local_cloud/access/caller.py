@@ -69,6 +69,9 @@ class Caller:
         federated_by: The caller of GetFederationToken, for a federated user.
         origin: Where the session's calls come from, if the cloud started it in a VPC or for a
             function.
+        issued: When the keys of a session were issued, in epoch seconds of the wall clock.
+        via: The service that calls with the rights of this caller, such as
+            ``cloudformation.amazonaws.com``; empty for the caller's own calls.
         decided: Whether the call was decided before it was made, where a service acts: a log is
             written after the invocation whose role was allowed to write it.
 
@@ -85,6 +88,8 @@ class Caller:
     transitive_tag_keys: tuple[str, ...] = ()
     federated_by: Caller | None = None
     origin: SessionOrigin | None = None
+    issued: float | None = None
+    via: str = ""
     decided: bool = False
 
     @property

@@ -92,10 +92,13 @@ class KeyRing:
             secrets.token_urlsafe(_SECRET_BYTES),
             secrets.token_urlsafe(_TOKEN_BYTES) if temporary else "",
         )
-        expires = None if seconds is None else wall.time() + seconds
+        now = wall.time()
+        expires = None if seconds is None else now + seconds
+        issued = now if temporary else None
         known = AccessKey(
-            replace(caller, access_key_id=made.access_key), made.secret_key, made.token, expires
-        )
+            replace(caller, access_key_id=made.access_key, issued=issued),
+            made.secret_key, made.token, expires,
+        )  # fmt: skip
         with self._lock:
             self._keys[made.access_key] = known
         return made

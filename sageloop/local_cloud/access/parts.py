@@ -46,6 +46,10 @@ class AccessDecisions(Protocol):
         """The global condition keys of a call."""
         ...
 
+    def evaluate(self, caller: Caller, permission: Permission, keys: Mapping[str, Any]) -> Decision:
+        """Decide one permission of a caller without a record."""
+        ...
+
     def decide(self, caller: Caller, permission: Permission, keys: Mapping[str, Any]) -> Decision:
         """Decide one permission of a caller, and record the decision."""
         ...

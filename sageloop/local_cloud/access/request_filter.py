@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from botocore.exceptions import UnknownServiceError
 from moto.core.request import Request
 from moto.core.utils import get_service_model
+from moto.utilities.utils import get_partition
 from werkzeug.exceptions import HTTPException
 
 from sageloop.local_cloud.access.admission import NotAdmittedError, admit
@@ -23,17 +24,26 @@ from sageloop.local_cloud.access.authentication import (
     discard_body,
     service_claimed,
 )
-from sageloop.local_cloud.access.caller import CallerKind
+from sageloop.local_cloud.access.caller import CallerKind, anonymous
+from sageloop.local_cloud.access.enforcement import s3_parameters
+from sageloop.local_cloud.access.enforcement.documents import parsed
+from sageloop.local_cloud.access.policy.authorization import (
+    ApiCall,
+    UnmappedOperationError,
+    required_permissions,
+)
 from sageloop.local_cloud.access.public_access import is_open
 from sageloop.local_cloud.access.refusals import Denial, Denied, Family, family_of
 from sageloop.local_cloud.core import wire
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.naming import action_prefix, model_of
+from sageloop.local_cloud.core.operations import Call
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.access.keys import KeyRing
+    from sageloop.local_cloud.access.parts import AccessDecisions
+    from sageloop.local_cloud.access.policy import Decision
     from sageloop.local_cloud.core.clock import VirtualClock
-    from sageloop.local_cloud.core.operations import Call
     from sageloop.local_cloud.core.recorder import Recorder
 
 _FORM = "application/x-www-form-urlencoded"
@@ -72,6 +82,11 @@ class CloudParts(Protocol):
     @property
     def recorder(self) -> Recorder:
         """The record of calls."""
+        ...
+
+    @property
+    def authorizer(self) -> AccessDecisions:
+        """Decides by the policies of buckets."""
         ...
 
 
@@ -124,25 +139,43 @@ class RequestFilter:
             return  # unsigned on AWS too; the front refuses an unsupported operation by name
         if operation.service != "s3":
             raise Denied(Denial.MISSING).error(family_of(operation.service, operation.protocol))
-        bucket = _bucket(self._cloud.account_id, operation.path_params.get("Bucket", ""))
-        key, version = operation.path_params.get("Key", ""), "versionId" in call.request.args
-        if bucket is None or not is_open(bucket, operation.name, key, version=version):
-            raise Denied(Denial.MISSING).error("s3")
-        self._decided(call.request.environ)
+        self._check_open(call, s3_parameters.parameters(operation, call.request))
 
     def check_form(self, model: str, request: Request) -> None:
         """Refuse an unsigned S3 form unless everybody may write. Raises ``AwsError``."""
         is_form = model == "s3" and request.method == "POST"
-        bucket = _bucket(self._cloud.account_id, request.path.strip("/")) if is_form else None
-        key = "" if bucket is None else request.form.get("key", "")
+        key = request.form.get("key", "") if is_form else ""
         request.environ["wsgi.input"].seek(0)  # moto reads the form again
-        if not key or not is_open(bucket, "PutObject", key):
+        if not key:
             raise Denied(Denial.MISSING).error("s3")
-        self._decided(request.environ)
+        account, region = self._cloud.account_id, self._cloud.region
+        call = Call("s3", "PutObject", {}, anonymous(account), region, account, request)
+        self._check_open(call, {"Bucket": request.path.strip("/"), "Key": key})
 
-    def _decided(self, environ: dict[str, Any]) -> None:
+    def _check_open(self, call: Call, params: Mapping[str, Any]) -> None:
+        bucket = _bucket(self._cloud.account_id, str(params.get("Bucket", "")))
+        key = str(params.get("Key", ""))
+        if bucket is None:
+            raise Denied(Denial.MISSING).error("s3")
+        policy = None if bucket.policy is None else parsed(bucket.policy, f"of {bucket.name}")
+        if not is_open(bucket, policy, key, self._decisions(call, params)):
+            raise Denied(Denial.MISSING).error("s3")
         # moto would evaluate an unsigned request again, by the object's ACL only.
-        authorize_for_moto(environ, "ANONYMOUS", f"20000101/{self._cloud.region}/s3/aws4_request")
+        scope = f"20000101/{self._cloud.region}/s3/aws4_request"
+        authorize_for_moto(call.request.environ, "ANONYMOUS", scope)
+
+    def _decisions(self, call: Call, params: Mapping[str, Any]) -> list[Decision]:
+        made = ApiCall(
+            model="s3", operation=call.operation, params=params, region=call.region,
+            account=call.account_id, partition=get_partition(call.region),
+        )  # fmt: skip
+        authorizer = self._cloud.authorizer
+        keys = authorizer.keys_of(call)
+        try:
+            permissions = required_permissions(made)
+        except UnmappedOperationError:
+            return []  # open to nobody
+        return [authorizer.evaluate(call.caller, one, keys) for one in permissions]
 
     def refuse_route(self, environ: Mapping[str, Any]) -> wire.Response:
         """The refusal of a request to the cloud's own API that lacks the admin token."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from sageloop.local_cloud.access.enforcement.mode import AccessMode
+from sageloop.local_cloud.access.enforcement.unevaluated import unevaluated
 from sageloop.local_cloud.cloudformation.custom_resources import CustomResources, is_custom
 from sageloop.local_cloud.cloudformation.differences import SchemaFacts
 from sageloop.local_cloud.cloudformation.errors import invalid, random_suffix
@@ -80,6 +82,7 @@ class Context:
                 for member in ("CreationPolicy", "UpdatePolicy")
                 if member in resource and type_name not in allow
             ]
+            problems += self._unevaluated(logical_id, resource, allow)
             named = any(line.startswith((f"{logical_id}:", f"{logical_id} (")) for line in problems)
             if not named and not self._is_served(type_name):
                 problems.append(f"{logical_id}: no provider for resource type {type_name}")
@@ -88,6 +91,15 @@ class Context:
                 "Template format error: unsupported by the local cloud, nothing was created:\n- "
                 + "\n- ".join(problems)
             )
+
+    def _unevaluated(
+        self, logical_id: str, resource: Mapping[str, Any], allow: frozenset[str]
+    ) -> list[str]:
+        """The condition keys in a resource's policies that the local cloud does not fill."""
+        if self.cloud.config.iam is AccessMode.OFF:
+            return []
+        found = unevaluated(resource.get("Properties"), allow)
+        return [one.problem(f"{logical_id} ({resource['Type']})") for one in found]
 
     def provider(self, type_name: str) -> Provider:
         """The provider of a native type."""
@@ -116,7 +128,7 @@ class Context:
         )
 
     def _zones(self, stack: Stack, region: str) -> list[str]:
-        ec2 = self.cloud.client("ec2", principal=stack.acting, region=region)
+        ec2 = self.cloud.client("ec2", principal=stack.acting, region=region, via=stack.via)
         zones = ec2.describe_availability_zones()["AvailabilityZones"]
         return sorted(zone["ZoneName"] for zone in zones if zone["State"] == "available")[:3]
 

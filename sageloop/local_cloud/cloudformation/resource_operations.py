@@ -153,7 +153,7 @@ class ResourceOperations:
         cloud = self._context.cloud
 
         def client(service: str) -> Any:
-            return cloud.client(service, principal=stack.acting, region=stack.region)
+            return cloud.client(service, principal=stack.acting, region=stack.region, via=stack.via)
 
         return ResourceRequest(
             cloud=cloud, type_name=record.type_name, logical_id=record.logical_id,

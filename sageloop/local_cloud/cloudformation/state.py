@@ -153,6 +153,11 @@ class Stack:
         """The principal of every call for this stack: its role, else the caller."""
         return self.role_arn if self.role_arn else self.principal
 
+    @property
+    def via(self) -> str:
+        """CloudFormation, if it calls with the rights of its caller and not with a role."""
+        return "" if self.role_arn else "cloudformation.amazonaws.com"
+
     def begin(self, operation: str, token: str | None) -> None:
         """Start an operation: later events carry its id and the client's request token."""
         with self.lock:

@@ -16,6 +16,7 @@ from sageloop.local_cloud.access.cloud_access import CloudAccess
 from sageloop.local_cloud.access.enforcement.authorizer import Authorizer
 from sageloop.local_cloud.access.enforcement.mode import AccessMode
 from sageloop.local_cloud.access.keys import Credentials, KeyRing
+from sageloop.local_cloud.access.simulation import PolicySimulation
 from sageloop.local_cloud.access.sts import Sts
 from sageloop.local_cloud.config_checks import check_port, check_rate, check_region
 from sageloop.local_cloud.core.activity import Activity
@@ -27,7 +28,6 @@ from sageloop.local_cloud.core.operations import Operations
 from sageloop.local_cloud.core.processes import Processes
 from sageloop.local_cloud.core.recorder import Recorder
 from sageloop.local_cloud.core.registry import Registry
-from sageloop.local_cloud.core.simulation import PolicySimulation
 from sageloop.local_cloud.core.work_folder import WorkFolder
 
 ACCOUNT_ID = "123456789012"
@@ -43,7 +43,8 @@ class CloudConfig:
 
     ``port`` 0 selects a free port; ``rate`` is the rate of the virtual clock. The request that
     starts a stack operation waits up to ``operation_wait`` wall seconds for its end. ``allow``
-    names the resource types that may be stored without being executed. ``test_keys`` (secrets by
+    names the resource types that may be stored without being executed, and condition keys that
+    policies may use though they are not filled. ``test_keys`` (secrets by
     access key id) are accepted as keys of the user: published keys, for tests only. ``iam`` says
     whether access policies are enforced. Raises ``ValueError`` for a host, port, region or rate
     that is not allowed.
@@ -83,14 +84,17 @@ class Cloud:
         self.recorder = Recorder()
         self.keys = KeyRing(self.account_id, self._partition, test_keys=config.test_keys)
         self.faults = Faults()
-        self.authorizer = Authorizer(self, config.iam)
+        self.authorizer = Authorizer(self, config.iam, allow=config.allow)
         self.processes = Processes(kept_open=self._folder.locks)
         self.front = Front(self)
         self.services = Registry(self.front.services)
         self._clients = InProcessClients(self)
         Sts(self)
-        simulate = PolicySimulation(self).simulate_principal_policy
-        self.front.add_operation("iam", "SimulatePrincipalPolicy", simulate)
+        simulation = PolicySimulation(self)
+        self.front.add_operation(
+            "iam", "SimulatePrincipalPolicy", simulation.simulate_principal_policy
+        )
+        self.front.add_operation("iam", "SimulateCustomPolicy", simulation.simulate_custom_policy)
         self.stopped = threading.Event()
         self.stopped_by_request = threading.Event()
 
@@ -119,16 +123,19 @@ class Cloud:
 
     def client(
         self, service: str, *, principal: str, region: str | None = None, decided: bool = False,
-        origin: SessionOrigin | None = None,
+        origin: SessionOrigin | None = None, via: str = "",
     ) -> Any:  # fmt: skip
         """A boto3 client that calls this cloud as ``principal`` without a socket.
 
         ``principal`` is a role's ARN or a service's name (``events.amazonaws.com``). The calls of
         a client with ``decided`` are carried out without a decision, because the service has
         decided them where it acts. ``origin`` is the VPC from which a role's session calls.
-        Clients are cached and thread-safe.
+        ``via`` is a service that calls with the rights of ``principal`` itself. Clients are cached
+        and thread-safe.
         """
-        return self._clients.get(service, principal, region or self.region, decided, origin)
+        return self._clients.get(
+            service, principal, region or self.region, decided=decided, origin=origin, via=via
+        )
 
     def credentials_of(
         self, role_arn: str, session: str, origin: SessionOrigin | None = None

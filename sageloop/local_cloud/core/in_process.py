@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
 
     from sageloop.local_cloud.access.caller import Caller, SessionOrigin
-    from sageloop.local_cloud.access.keys import KeyRing
+    from sageloop.local_cloud.access.keys import Credentials, KeyRing
     from sageloop.local_cloud.core.wire import Response
 
 _CONFIG = Config(
@@ -88,26 +88,24 @@ class InProcessClients:
     def __init__(self, cloud: CloudParts) -> None:
         self._cloud = cloud
         self._lock = threading.Lock()
-        self._cache: dict[tuple[str, str, str, bool, SessionOrigin | None], Any] = {}
+        self._cache: dict[tuple[str, str, str, bool, SessionOrigin | None, str], Any] = {}
 
     def get(
-        self, service: str, principal: str, region: str, decided: bool,
-        origin: SessionOrigin | None,
+        self, service: str, principal: str, region: str, *, decided: bool = False,
+        origin: SessionOrigin | None = None, via: str = "",
     ) -> Any:  # fmt: skip
         """The client of ``service`` for ``principal``; its calls were decided if ``decided``."""
-        key = (service, principal, region, decided, origin)
+        key = (service, principal, region, decided, origin, via)
         with self._lock:
             client = self._cache.get(key)
             if client is None:
-                client = self._cache[key] = self._make(*key)
+                keys = self._cloud.keys.for_principal(principal)
+                caller = self._cloud.keys.caller(keys.access_key)
+                caller = replace(caller, decided=decided, origin=origin, via=via)
+                client = self._cache[key] = self._make(service, region, keys, caller)
             return client
 
-    def _make(
-        self, service: str, principal: str, region: str, decided: bool,
-        origin: SessionOrigin | None,
-    ) -> Any:  # fmt: skip
-        keys = self._cloud.keys.for_principal(principal)
-        caller = replace(self._cloud.keys.caller(keys.access_key), decided=decided, origin=origin)
+    def _make(self, service: str, region: str, keys: Credentials, caller: Caller) -> Any:
         client = blind_client(
             service, region_name=region, endpoint_url="http://127.0.0.1:1",
             aws_access_key_id=keys.access_key, aws_secret_access_key=keys.secret_key,

@@ -198,6 +198,15 @@ class FunctionRepository:
             policy = function and function.policies.get(":".join(fields[7:]) or None)
         return policy.document() if policy else None
 
+    def tags_of(self, arn: str) -> dict[str, str]:
+        """The tags of the function with an ARN; none if it does not exist."""
+        fields = arn.split(":")
+        if len(fields) < 7 or fields[5] != "function":
+            return {}
+        with self.lock:
+            function = self._functions.get((fields[3], fields[6]))
+            return {} if function is None else dict(function.tags)
+
     def add(self, function: Function) -> bool:
         """Add a new function; returns ``False`` if the name exists."""
         with self.lock:

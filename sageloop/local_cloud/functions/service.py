@@ -40,6 +40,7 @@ class LambdaService(Service):
         super().__init__(cloud)
         self.repository = FunctionRepository(cloud.account_id)
         cloud.authorizer.resources.add("lambda", self.repository.policy_of)
+        cloud.authorizer.tags.add("lambda", self.repository.tags_of)
         self.layers = LayerRepository()
         self.code = CodeStore(cloud)
         self.runner = Runner(cloud, self.repository, self.code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
@@ -39,6 +40,8 @@ _EVENT_MEMBERS = (
     "ModelPackageStatusDetails", "ModelApprovalStatus", "MetadataProperties", "ModelMetrics",
     "CustomerMetadataProperties", "ApprovalDescription",
 )  # fmt: skip
+# A group by its name, and a package by group and version.
+_OF_GROUP = re.compile(r":(?:model-package-group|model-package)/([^/]+)")
 
 
 class ModelPackages:
@@ -49,6 +52,7 @@ class ModelPackages:
         self._store = account.store
         self._cloud = account.cloud
         self._by_token: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._cloud.authorizer.resources.add("sagemaker", self._policy_of)
 
     @operation("CreateModelPackageGroup")
     def create_group(self, call: Call) -> dict[str, Any]:
@@ -100,7 +104,7 @@ class ModelPackages:
 
     @operation("PutModelPackageGroupPolicy")
     def put_policy(self, call: Call) -> dict[str, Any]:
-        """Store a resource policy; it is not enforced."""
+        """Store a resource policy."""
         changes = {"_Policy": call.params["ResourcePolicy"]}
         group = self._store.update(_GROUP, self._group_name(call), changes)
         return {"ModelPackageGroupArn": group["ModelPackageGroupArn"]}
@@ -230,6 +234,14 @@ class ModelPackages:
                 f"Cannot find a resource policy for Model Package Group {name}.",
             )
         return str(policy)
+
+    def _policy_of(self, arn: str) -> str | None:
+        """The resource policy of a group, which applies to its packages too."""
+        match = _OF_GROUP.search(arn)
+        if match is None or arn.split(":")[4] != self._cloud.account_id:
+            return None
+        group = self._store.find(_GROUP, match[1])
+        return None if group is None else group.get("_Policy")
 
     def _emit(self, package: Document) -> None:
         detail = {member: package.get(member) for member in _EVENT_MEMBERS} | {

@@ -33,6 +33,7 @@ class SageMakerService(Service):
         super().__init__(cloud)
         account = Account(cloud)
         self.store = account.store
+        cloud.authorizer.tags.add("sagemaker", self.store.tags_if_known)
         self.models = Models(account)
         self.training = TrainingJobs(account)
         self.tuning = TuningJobs(account, self.training)

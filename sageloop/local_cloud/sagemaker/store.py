@@ -182,6 +182,11 @@ class SageMakerStore:
         with self.changed:
             return dict(self._tags_of(arn))
 
+    def tags_if_known(self, arn: str) -> dict[str, str]:
+        """Tags of a resource by key; none if the resource does not exist."""
+        with self.changed:
+            return dict(self._tags.get(arn, {}))
+
     def add_tags(self, arn: str, tags: Iterable[Mapping[str, str]]) -> None:
         """Add tags (``[{"Key", "Value"}]``) to a resource."""
         with self.changed:

@@ -11,7 +11,7 @@ from moto.utilities.utils import get_partition
 from sageloop.local_cloud.access.authentication import UNSIGNED_ACTIONS
 from sageloop.local_cloud.access.caller import Caller, CallerKind, SessionOrigin, caller_of
 from sageloop.local_cloud.access.enforcement import encryption, s3_parameters
-from sageloop.local_cloud.access.enforcement.context import global_keys
+from sageloop.local_cloud.access.enforcement.context import global_keys, session_keys
 from sageloop.local_cloud.access.enforcement.decision_log import DecisionLog, DecisionRecord
 from sageloop.local_cloud.access.enforcement.denials import access_denied, denial
 from sageloop.local_cloud.access.enforcement.document_checks import DocumentChecks, document_of
@@ -21,6 +21,7 @@ from sageloop.local_cloud.access.enforcement.names import Names
 from sageloop.local_cloud.access.enforcement.network import Networks, Path
 from sageloop.local_cloud.access.enforcement.requirements import Requirement
 from sageloop.local_cloud.access.enforcement.resource_policies import ResourcePolicies
+from sageloop.local_cloud.access.enforcement.resource_tags import ResourceTags
 from sageloop.local_cloud.access.enforcement.usage import RoleUsage, usage_of
 from sageloop.local_cloud.access.parts import IamState
 from sageloop.local_cloud.access.policy import (
@@ -78,7 +79,9 @@ class Authorizer:
     acts is known there: :meth:`decide` is for them.
     """
 
-    def __init__(self, cloud: CloudParts, mode: AccessMode) -> None:
+    def __init__(
+        self, cloud: CloudParts, mode: AccessMode, *, allow: frozenset[str] = frozenset()
+    ) -> None:
         self.mode = mode
         self.log = DecisionLog()
         self.identities = Identities(cloud)
@@ -86,7 +89,11 @@ class Authorizer:
             cloud.account_id, cloud.region, trust_policy=self._trust_policy
         )
         self._networks = Networks(cloud.account_id, self.log.add_unreachable)
-        self._documents = DocumentChecks(cloud, cloud.account_id)
+        self.tags = ResourceTags(cloud, cloud.account_id)
+        # Without decisions no condition key is evaluated, so none is missed.
+        self._documents = DocumentChecks(
+            cloud, cloud.account_id, allow=None if mode is AccessMode.OFF else allow
+        )
         self._cloud = cloud
         self._partition = get_partition(cloud.region)
         self._further: list[Further] = [encryption.requirements]
@@ -104,7 +111,7 @@ class Authorizer:
         self._authorize(operation, call, decisions)
         document = document_of(call)
         if document is not None:
-            self._documents.check(document)
+            self._documents.check(call, document)
 
     def _authorize(self, operation: Operation, call: Call, decisions: list[Decision]) -> None:
         if self.mode is AccessMode.OFF or _is_exempt(call):
@@ -128,7 +135,8 @@ class Authorizer:
         So it does unless the caller may list the bucket.
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
         """
-        if self.mode is not AccessMode.ENFORCE or _is_exempt(call):
+        unsigned = call.caller.kind is CallerKind.ANONYMOUS
+        if self.mode is not AccessMode.ENFORCE or (_is_exempt(call) and not unsigned):
             return False
         if call.service != "s3" or call.operation not in ("GetObject", "HeadObject"):
             return False
@@ -159,15 +167,21 @@ class Authorizer:
         resource = permission.resource
         owner = _account_of(resource) or self._cloud.account_id
         path = self._path(caller.origin, permission.action, keys)
-        request = Request(
-            principal=identity.principal, action=permission.action, resource=resource,
-            context={**keys, "aws:ResourceAccount": owner, **path.keys, **permission.context},
-        )  # fmt: skip
-        return request, AppliedPolicies(
+        policies = AppliedPolicies(
             identity=identity.policies, boundary=identity.boundary, session=identity.session,
             resource=self.resources.of(permission.action, resource), account=owner,
             endpoint=path.endpoint,
         )  # fmt: skip
+        context = {
+            **keys, **session_keys(caller), "aws:ResourceAccount": owner, **path.keys,
+            **self.tags.keys(policies, permission.action, resource), **permission.context,
+        }  # fmt: skip
+        if permission.action.startswith("s3:"):
+            context["s3:ResourceAccount"] = owner
+        return Request(
+            principal=identity.principal, action=permission.action, resource=resource,
+            context=context,
+        ), policies  # fmt: skip
 
     def usage(self) -> list[RoleUsage]:
         """The permissions of each role that exists or made a request, and which were needed."""

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sageloop.local_cloud.access.caller import Caller
     from sageloop.local_cloud.core.operations import Call
 
 # Keys whose values differ at each request: the record of decisions omits them.
-VOLATILE = frozenset({"aws:CurrentTime", "aws:EpochTime", "aws:UserAgent"})
+VOLATILE = frozenset({"aws:CurrentTime", "aws:EpochTime", "aws:TokenIssueTime", "aws:UserAgent"})
 
 
 def global_keys_at(now: float, region: str) -> dict[str, Any]:
@@ -22,6 +23,20 @@ def global_keys_at(now: float, region: str) -> dict[str, Any]:
         "aws:CurrentTime": datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "aws:EpochTime": str(int(now)),
     }
+
+
+def session_keys(caller: Caller) -> dict[str, Any]:
+    """The condition keys that follow from a caller's session and the service that calls for it."""
+    keys: dict[str, Any] = {}
+    if caller.issued is not None:
+        issued = datetime.fromtimestamp(caller.issued, UTC)
+        keys["aws:TokenIssueTime"] = issued.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if caller.via:
+        keys |= {
+            "aws:ViaAWSService": "true", "aws:CalledVia": [caller.via],
+            "aws:CalledViaFirst": caller.via, "aws:CalledViaLast": caller.via,
+        }  # fmt: skip
+    return keys
 
 
 def global_keys(call: Call, now: float) -> dict[str, Any]:

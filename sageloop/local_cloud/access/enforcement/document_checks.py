@@ -6,6 +6,7 @@ AWS refuses them in every account, so these checks do not depend on the access m
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 from moto.utilities.utils import get_partition
 
 from sageloop.local_cloud.access.caller import USER_NAME
+from sageloop.local_cloud.access.enforcement.documents import parsed
+from sageloop.local_cloud.access.enforcement.resource_policies import s3_bucket
+from sageloop.local_cloud.access.enforcement.unevaluated import unevaluated
 from sageloop.local_cloud.access.parts import IamState
 from sageloop.local_cloud.access.policy.validation import (
     PolicyFor,
@@ -23,6 +27,7 @@ from sageloop.local_cloud.access.policy.validation import (
     validate,
 )
 from sageloop.local_cloud.access.policy.validation.check import size
+from sageloop.local_cloud.access.public_access import blocks_policy
 from sageloop.local_cloud.core.errors import AwsError
 
 if TYPE_CHECKING:
@@ -67,14 +72,18 @@ class DocumentChecks:
     Args:
         iam: state of IAM, in which principals are looked up.
         account_id: account of the cloud.
+        allow: condition keys that a policy may use though they are not filled; ``None`` for all.
 
     """
 
-    def __init__(self, iam: IamState, account_id: str) -> None:
+    def __init__(
+        self, iam: IamState, account_id: str, *, allow: frozenset[str] | None = None
+    ) -> None:
         self._iam = iam
         self._account = account_id
+        self._allow = allow
 
-    def check(self, document: Document) -> None:
+    def check(self, call: Call, document: Document) -> None:
         """Refuse a document that its service refuses. Raises ``AwsError``."""
         problems = validate(
             document.text, document.attached_to, name=document.name, resource=document.resource,
@@ -83,6 +92,31 @@ class DocumentChecks:
         if problems:
             raise _error(problems[0])
         self._check_inline_size(document)
+        self._check_keys(document)
+        if document.attached_to is PolicyFor.BUCKET:
+            self._check_public(call, document)
+
+    def _check_keys(self, document: Document) -> None:
+        """A policy may use no condition key that the local cloud does not fill."""
+        if self._allow is None:
+            return
+        found = unevaluated(json.loads(document.text), self._allow)
+        if found:
+            policy = document.policy or document.name or document.resource
+            what = f"policy of a {document.attached_to.value} {policy}".rstrip()
+            raise AwsError("NotImplemented", found[0].problem(what), 501)
+
+    def _check_public(self, call: Call, document: Document) -> None:
+        """A bucket may refuse public policies."""
+        fields = document.resource.split(":")
+        bucket = s3_bucket(self._account, fields[1], fields[-1])
+        if bucket is not None and blocks_policy(bucket, parsed(document.text, "")):
+            raise AwsError(
+                "AccessDenied",
+                f"User: {call.caller.arn} is not authorized to perform: s3:PutBucketPolicy on "
+                f'resource: "{document.resource}" because public policies are blocked by the '
+                "BlockPublicPolicy block public access setting.", 403,
+            )  # fmt: skip
 
     def principal_exists(self, name: str) -> bool:
         """Whether the user or role with an ARN or unique id exists.

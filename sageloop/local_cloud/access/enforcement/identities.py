@@ -73,7 +73,7 @@ class Identities:
         return Identity(principal=who, policies=tuple(attached), session=_session(caller))
 
     def _tags_of_user(self, known: Any) -> dict[str, str]:
-        return _tags(self._iam.iam().tagger.list_tags_for_resource(known.arn).get("Tags", []))
+        return tag_pairs(self._iam.iam().tagger.list_tags_for_resource(known.arn).get("Tags", []))
 
     def _role_session(self, caller: Caller) -> Identity:
         arn = caller.role_arn or ""
@@ -86,7 +86,7 @@ class Identities:
         boundary = role.permissions_boundary_arn
         who = role_session(
             str(role.arn), name, role_id=str(role.id),
-            tags=_tags(role.tags) | dict(caller.session_tags),
+            tags=tag_pairs(role.tags) | dict(caller.session_tags),
         )  # fmt: skip
         return Identity(
             principal=who,
@@ -158,6 +158,7 @@ def _session(caller: Caller) -> tuple[Policy, ...]:
     return tuple(parsed(document, "session policy") for document in caller.session_policies)
 
 
-def _tags(tags: Any) -> dict[str, str]:
+def tag_pairs(tags: Any) -> dict[str, str]:
+    """Tags by key, from a list of pairs or moto's map of them; none from ``None``."""
     listed = tags.values() if isinstance(tags, Mapping) else tags or ()
     return {str(tag["Key"]): str(tag["Value"]) for tag in listed}

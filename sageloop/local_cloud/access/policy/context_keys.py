@@ -88,7 +88,7 @@ def unevaluated_keys(policy: Policy, *, filled: Iterable[str] = ()) -> list[Unev
     return [
         UnevaluatedKey(key, policy.name, statement.name)
         for statement in policy.statements
-        for key in sorted(_keys_of(statement, policy.has_variables))
+        for key in sorted(keys_of(statement, policy.has_variables))
         if availability(key, filled=filled) is Availability.UNFILLED
     ]
 
@@ -98,7 +98,7 @@ def unknown_keys(policy: Policy) -> list[UnevaluatedKey]:
     return [
         UnevaluatedKey(key, policy.name, statement.name)
         for statement in policy.statements
-        for key in sorted(_keys_of(statement, policy.has_variables))
+        for key in sorted(keys_of(statement, policy.has_variables))
         if availability(key) is Availability.UNKNOWN
     ]
 
@@ -111,7 +111,8 @@ def supports_key(action: reference.Action, key: str) -> bool:
     return _canonical(key) in _canonical_set(frozenset(keys))
 
 
-def _keys_of(statement: Statement, has_variables: bool) -> set[str]:
+def keys_of(statement: Statement, has_variables: bool) -> set[str]:
+    """The condition keys that a statement uses, in lower case, those of its variables included."""
     keys = {condition.key for condition in statement.conditions}
     if has_variables:
         texts = [value for condition in statement.conditions for value in condition.values]

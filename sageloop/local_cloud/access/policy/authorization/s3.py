@@ -258,7 +258,7 @@ S3 = ServiceRules(
             *_WRITE_KEYS, "s3:prefix", "s3:delimiter", "s3:max-keys", "s3:x-amz-copy-source",
             "s3:RequestObjectTag/<key>", "s3:RequestObjectTagKeys", "s3:ExistingObjectTag/<key>",
             "s3:locationconstraint", "s3:ResourceAccount", "s3:TlsVersion", "s3:authType",
-            "s3:signatureversion", "s3:signatureAge", "s3:x-amz-content-sha256",
+            "s3:signatureversion", "s3:x-amz-content-sha256",
         }
     ),
 )  # fmt: skip
