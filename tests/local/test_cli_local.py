@@ -1,4 +1,4 @@
-"""`sageloop local` through the command: its cloud by the real one, what asks it by forks.
+"""`sageloop local`: its cloud is started by a real process, its other commands run in forks.
 
 That each command starts as a program of its own is tested in ``test_cli_shell.py``.
 """
@@ -144,13 +144,13 @@ def test_status_counts_and_names_what_policies_deny(shell: Shell) -> None:
     with pytest.raises(ClientError, match="AccessDenied"):
         s3.list_buckets()
 
-    told = shell.local("status", "--json", "access.json")
+    shown = shell.local("status", "--json", "access.json")
 
     access = json.loads((shell.folder / "access.json").read_text())["iam"]
     assert (access["mode"], access["denied"]) == ("enforce", 1)
-    assert "access policies are enforced: calls that they deny are refused" in told.stdout
-    assert "denied calls: 1" in told.stdout.splitlines()
-    assert f"  {role} was denied s3:ListAllMyBuckets on arn:aws:s3:::*: " in told.stdout
+    assert "access policies are enforced: calls that they deny are refused" in shown.stdout
+    assert "denied calls: 1" in shown.stdout.splitlines()
+    assert f"  {role} was denied s3:ListAllMyBuckets on arn:aws:s3:::*: " in shown.stdout
 
 
 def test_up_takes_the_access_mode(tmp_path: Path) -> None:

@@ -94,6 +94,17 @@ def test_role_reads_inputs_and_writes_outputs(anew: Ground) -> None:
     assert "s3:DeleteObject" not in text
 
 
+def test_role_can_pull_the_image(anew: Ground) -> None:
+    image = AlgorithmImage.find(anew.stack, "sklearn", "1.4-2")
+
+    role = processing(anew, image=image).specification.role
+
+    assert role.policy is not None
+    text = json.dumps(anew.stack.resolve(role.policy.document))
+    assert json.dumps(anew.stack.resolve(image.repository_arn)) in text
+    assert "ecr:GetAuthorizationToken" in text
+
+
 @pytest.mark.feature("processing: lifecycle of the resource")
 def test_resource_has_document(document: Callable[[Template, str], str]) -> None:
     ground = ground_of(Stack(App(), "Test"))
