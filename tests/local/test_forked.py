@@ -34,7 +34,7 @@ def test_exit_code_is_that_of_the_program(tmp_path: Path, end: str) -> None:
     assert (ended.returncode, "no" in ended.stderr) == (expected, expected in (1, 3)), ended
 
 
-def test_words_environment_and_folder_are_those_given(tmp_path: Path) -> None:
+def test_program_has_its_arguments_environment_and_folder(tmp_path: Path) -> None:
     code = "import os, sys; print(sys.argv[1:], dict(os.environ)['KEPT'], len(os.environ))"
 
     ended = run(f"{code}; print(os.getcwd())", tmp_path, "--one", "two")
@@ -42,11 +42,11 @@ def test_words_environment_and_folder_are_those_given(tmp_path: Path) -> None:
     assert ended.stdout == f"['--one', 'two'] kept 2\n{tmp_path}\n"
 
 
-def test_input_is_the_descriptor_given(tmp_path: Path) -> None:
+def test_standard_input_is_the_descriptor(tmp_path: Path) -> None:
     (tmp_path / "input").write_text("typed\n")
 
-    with (tmp_path / "input").open() as given:
-        ended = run("print(input())", tmp_path, stdin=given.fileno())
+    with (tmp_path / "input").open() as source:
+        ended = run("print(input())", tmp_path, stdin=source.fileno())
 
     assert ended.stdout == "typed\n"
 

@@ -197,9 +197,9 @@ def test_gate_has_approval_of_settings(
 
 def gate(result: dict[str, Resources]) -> dict[str, Any]:
     """The gate as its function reads it."""
-    (found,) = [
+    (document,) = [
         json.loads(str(flat(message["GATE"])))
         for function in of_type(result["Operations"], "AWS::Lambda::Function").values()
         if "GATE" in (message := function["Environment"]["Variables"])
     ]
-    return dict(found)
+    return dict(document)
