@@ -219,6 +219,7 @@ def test_job_in_a_vpc_uses_interfaces_of_its_role(access: Access, bucket: str) -
     assert train(access, role, **VPC)["TrainingJobStatus"] == "Completed"
     used = [d.resource for d in access.decisions("ec2:CreateNetworkInterface", role)]
     assert sorted(used) == sorted(placed)
+    assert [d.resource for d in access.decisions("ec2:DescribeSubnets", role)] == ["*"]
 
 
 @pytest.mark.parametrize("missing", NETWORK)

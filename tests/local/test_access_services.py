@@ -59,9 +59,9 @@ def test_function_whose_role_may_not_write_has_no_log(
         invoke(access, name)
 
     assert lines(access, name) is None
-    told = [record.message for record in caplog.records if f"lambda:{name}" in record.message]
-    assert len(told) == 1
-    assert f"is not authorized to perform: {missing}" in told[0]
+    warnings = [record.message for record in caplog.records if f"lambda:{name}" in record.message]
+    assert len(warnings) == 1
+    assert f"is not authorized to perform: {missing}" in warnings[0]
 
 
 def test_role_without_create_log_group_writes_into_an_existing_group(access: Access) -> None:

@@ -114,7 +114,7 @@ def _key_refusal(delivery: _Delivery, key: str | None, encryption_context: str) 
         return None
     sender, arn = delivery.sender, delivery.arn
     if "alias/aws/" in key:
-        # The policy of an AWS managed key, which nobody can change, names principals of the
+        # The policy of an AWS managed key, which is fixed, names principals of the
         # account only.
         alias = f"arn:{arn.split(':')[1]}:kms:{sender.region}:{delivery.cloud.account_id}:{key}"
         managed = (

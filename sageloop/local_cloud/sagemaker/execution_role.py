@@ -46,7 +46,7 @@ def check_role(cloud: Cloud, role_arn: str, *source_arns: str) -> None:
 
 
 def trust_refusal(cloud: Cloud, role_arn: str, *source_arns: str) -> str | None:
-    """Why SageMaker cannot assume a role, in AWS's words, or ``None`` if it can."""
+    """Why SageMaker cannot assume a role, with AWS's message, or ``None`` if it can."""
     if can_assume(cloud, PRINCIPAL, role_arn, *source_arns):
         return None
     return (
