@@ -12,7 +12,7 @@ from sageloop.local_cloud.cloudformation.cancellation import Cancellation
 from sageloop.local_cloud.cloudformation.resource_operations import ResourceOperations
 from sageloop.local_cloud.cloudformation.state import Record
 from tests.local.cloudformation_harness import THING, Bench, fresh, make_bench, template, thing
-from tests.local.roles import USER
+from tests.local.roles import CLOUDFORMATION, USER, delete_role, make_role, trust
 
 
 @pytest.fixture(scope="module")
@@ -334,13 +334,15 @@ def test_stack_tags_apply_to_resources_and_their_change_updates(bench: Bench) ->
 
 
 def test_calls_are_made_as_the_stacks_role(bench: Bench) -> None:
-    role = "arn:aws:iam::123456789012:role/deployer"
+    iam = bench.cloud.client("iam", principal=USER)
+    role = make_role(iam, "deployer", trust(CLOUDFORMATION))
     bench.things.before_create = lambda r: r.client("sts").get_caller_identity() and None
     bench.cfn.create_stack(StackName="s", TemplateBody=template({"A": thing()}), RoleARN=role)
     bench.status("s")
 
     (call,) = bench.cloud.recorder.calls(action="sts:GetCallerIdentity")
     assert call.principal.endswith("assumed-role/deployer/service")
+    delete_role(iam, "deployer")
 
 
 def test_dynamic_reference_is_resolved_for_the_provider_only(bench: Bench) -> None:
