@@ -25,7 +25,7 @@ REST := frameworks or fidelity
 LONG := long or $(REST)
 
 .PHONY: help setup setup-demo demo examples frameworks test-unit test test-long test-rest test-all \
-  slow-report functions-python fidelity check bench format lock docs integ clean
+  slow-report functions-python fidelity check bench format lock docs words integ clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -160,6 +160,10 @@ bench: setup ## the performance figures, as JSON and a table
 format: setup ## format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+WORDS ?= words.txt
+words: setup ## all public names, docstrings, messages and test names, in one file for review
+	$(BIN)/python -m scripts.words $(WORDS)
 
 docs: setup ## write the generated pages anew
 	$(BIN)/python -m scripts.generate_docs

@@ -1,4 +1,4 @@
-"""Settings every test needs before the first import of aws_cdk, and the lanes of the tests."""
+"""Settings before the first import of aws_cdk, and the scheduling of the tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from tests import forked
 
-# The template engine costs ten seconds a process; one slow test switches it on again.
+# The template engine takes ten seconds per process; one slow test enables it.
 os.environ.setdefault("CDK_VALIDATION", "false")
 os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "1")
 
@@ -24,21 +24,21 @@ _SHARED = pytest.StashKey[str]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the folder for what workers make once and share; they inherit its name."""
+    """Create the folder of resources that workers share; they inherit its name."""
     if not hasattr(config, "workerinput"):
         config.stash[_SHARED] = tempfile.mkdtemp(prefix="sageloop-tests-")
         os.environ["SAGELOOP_TEST_ASSEMBLIES"] = config.stash[_SHARED]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Remove it, and end what this process has kept running for its tests."""
+    """Delete the folder, and end the processes that were kept for the tests."""
     forked.stop()
     if _SHARED in config.stash:
         shutil.rmtree(config.stash[_SHARED], ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give workers the modules that have slow tests first: begun last, one would run alone."""
+    """Schedule modules with slow tests first: at the end, one worker would run alone."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         slow = {_module(item.nodeid) for item in items if item.get_closest_marker("slow")}
         items.sort(key=lambda item: _module(item.nodeid) not in slow)
@@ -51,9 +51,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from xdist.scheduler import LoadScopeScheduling
 
     class ModuleScheduling(LoadScopeScheduling):
-        """Keeps the tests of a module on one worker: what they share is set up once.
+        """Keeps the tests of a module on one worker, which sets up shared fixtures once.
 
-        The examples share nothing, and each takes a minute: they are dealt out one by one.
+        The examples share no fixtures and take a minute each: they are distributed singly.
         """
 
         def _split_scope(self, nodeid: str) -> str:
@@ -80,7 +80,7 @@ def _module(nodeid: str) -> str:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what needs a framework that is missing; on CI, where nothing may be skipped, fail."""
+    """Skip tests whose framework is not installed; on CI they fail instead."""
     if item.get_closest_marker("frameworks") is None:
         return
     missing = [name for name in FRAMEWORKS if importlib.util.find_spec(name) is None]

@@ -27,7 +27,7 @@ _CHAPTERS = {
         "training", "training family", "metrics", "tuning", "processing", "lifecycle",
     ),
     "Serving": (
-        "serving constructs", "serving", "answers", "scaling constructs", "scaling",
+        "serving constructs", "serving", "responses", "scaling constructs", "scaling",
         "rollout constructs", "rollout", "promotion", "capture", "batch transform", "invocation",
         "alarms", "operations",
     ),

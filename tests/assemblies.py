@@ -1,7 +1,7 @@
-"""The project's assemblies, synthesised once for all workers of a test run.
+"""The project's assemblies, synthesized once for all workers of a test run.
 
-The root ``conftest.py`` names a folder that the workers share in :data:`PLACE`; whoever needs an
-assembly first makes it there. Nobody may write into one.
+The root ``conftest.py`` sets a folder that the workers share in :data:`PLACE`; the first test that
+needs an assembly creates it there. Assemblies are read-only.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def assembly(settings: str = "prod") -> Path:
     """The folder of the app's assembly for settings, a name or a file, to read only.
 
     Raises:
-        RuntimeError: If the app does not synthesise, with what it printed.
+        RuntimeError: If the app does not synthesize, with its output.
 
     """
     folder = Path(os.environ[PLACE]) / _name(settings)

@@ -1,9 +1,9 @@
 """A pytest plugin that records the CPU seconds of every test and of every fixture's set-up.
 
 ``pytest --cpu-report FILE`` writes one JSON document, with or without workers. CPU time is user and
-system time of this process, of its children that have ended and of every descendant that runs: a
-machine that others load changes wall time, and this hardly. ``python -m scripts.slow_report FILE``
-reads it.
+system time of this process, of its ended children and of every running descendant; other processes
+of the machine affect wall time, but hardly CPU time. ``python -m scripts.slow_report FILE`` reads
+it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SHARED = ("class", "module", "package", "session")
 
 
 def cpu_seconds() -> float:
-    """CPU seconds of this process and of all below it, those that have ended included."""
+    """CPU seconds of this process and of all its descendants, ended ones included."""
     times = os.times()
     own = times.user + times.system + times.children_user + times.children_system
     return own + sum(_of(pid) for pid in _descendants("self"))
@@ -48,7 +48,7 @@ def _of(pid: int) -> float:
 
 
 class CpuReport:
-    """What one process of pytest has measured."""
+    """The measurements of one pytest process."""
 
     def __init__(self) -> None:
         self.tests: dict[str, dict[str, Any]] = {}
@@ -59,10 +59,10 @@ class CpuReport:
     def pytest_fixture_setup(
         self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
     ) -> Iterator[None]:
-        """Measure the set-up of one fixture, those that it asks for by name not included."""
+        """Measure the set-up of one fixture, without the fixtures that it requests by name."""
         began, shared = cpu_seconds(), self._shared
         result = yield
-        # What it has asked for by getfixturevalue was measured within, and counts once.
+        # Fixtures requested by getfixturevalue were measured within this one and count once.
         taken = cpu_seconds() - began - (self._shared - shared)
         if fixturedef.scope in SHARED:
             self._shared += taken
@@ -72,7 +72,7 @@ class CpuReport:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        """Measure one test; the set-up of shared fixtures is counted apart."""
+        """Measure one test; the set-up of shared fixtures is counted separately."""
         began, shared = cpu_seconds(), self._shared
         result = yield
         total = cpu_seconds() - began
@@ -96,12 +96,12 @@ class CpuReport:
         }
 
     def document(self) -> dict[str, Any]:
-        """All of it as plain data."""
+        """The measurements as plain data."""
         return {"tests": self.tests, "fixtures": self.fixtures, "cpu": cpu_seconds()}
 
 
 class Collector:
-    """What the workers have measured, put together."""
+    """Combines the measurements of the workers."""
 
     def __init__(self, path: Path, report: CpuReport) -> None:
         self.path = path
@@ -110,13 +110,13 @@ class Collector:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """A worker has ended; its part came with its farewell."""
+        """Add the measurements of a worker that has ended."""
         self.parts.append(node.workeroutput["cpu_report"])
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
         """Write the document."""
-        # With workers, their time is this process's children's as well: theirs is the exact one.
+        # The workers' time is also that of this process's children; the workers' own is exact.
         parts = self.parts or [self.report.document()]
         document = {
             "cpu": sum(part["cpu"] for part in parts),
@@ -127,25 +127,27 @@ class Collector:
 
 
 class Sender:
-    """Hands a worker's part to the controller when the worker ends."""
+    """Sends a worker's measurements to the controller at its end."""
 
     def __init__(self, report: CpuReport) -> None:
         self.report = report
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """What is put here arrives in ``pytest_testnodedown``."""
+        """Store the measurements for ``pytest_testnodedown``."""
         output: dict[str, Any] = session.config.workeroutput  # type: ignore[attr-defined]
         output["cpu_report"] = self.report.document()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--cpu-report``."""
-    parser.addoption("--cpu-report", type=Path, metavar="FILE", help="write CPU seconds here")
+    parser.addoption(
+        "--cpu-report", type=Path, metavar="FILE", help="write CPU seconds to this file"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Measure where a report is wanted."""
+    """Start the measurement if a report is requested."""
     path: Path | None = config.getoption("--cpu-report")
     if path is None:
         return

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from tests.forked_client import MESSAGE, STREAMS, ask
+from tests.forked_client import MESSAGE, STREAMS, request_fork
 
 _CLIENT = Path(__file__).with_name("forked_client.py").resolve()
 # What the commands import first or last.
@@ -69,10 +69,10 @@ def run(
         tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err,
         Path(os.devnull).open() as null,
     ):  # fmt: skip
-        given = null.fileno() if stdin == subprocess.DEVNULL else stdin
-        streams = [given, out.fileno(), err.fileno()]
+        source = null.fileno() if stdin == subprocess.DEVNULL else stdin
+        streams = [source, out.fileno(), err.fileno()]
         words = [program, *arguments]
-        code = ask(address, words, cwd=str(cwd), env=dict(env), streams=streams)
+        code = request_fork(address, words, cwd=str(cwd), env=dict(env), streams=streams)
         out.seek(0)
         err.seek(0)
         return subprocess.CompletedProcess(words, code, out.read(), err.read())
@@ -144,7 +144,7 @@ def _reap(*_: object) -> None:
 
 
 def _answer(link: socket.socket) -> NoReturn:
-    """Fork once more: this process waits for the program, and tells its end."""
+    """Fork once more: this process waits for the program, and reports its end."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     message, streams, _, _ = socket.recv_fds(link, MESSAGE, STREAMS)
     program = os.fork()

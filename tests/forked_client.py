@@ -1,4 +1,4 @@
-"""Asks for a fork that runs a program on this process's streams, and ends as it does.
+"""Requests a fork that runs a program on this process's streams, and ends as it does.
 
 ``python -I -S forked_client.py SOCKET sageloop|python WORD...``: what ``tests/forked.py`` puts on
 a shell's ``PATH``. It imports next to nothing, because a shell starts it again and again.
@@ -18,7 +18,7 @@ STREAMS = 3
 _LIMIT = 600  # seconds
 
 
-def ask(
+def request_fork(
     address: str, words: Sequence[str], *, cwd: str, env: dict[str, str], streams: Sequence[int]
 ) -> int:
     """Have a program run on three streams, and return its exit code as ``subprocess`` would."""
@@ -33,5 +33,7 @@ def ask(
 if __name__ == "__main__":
     folder = os.getcwd()  # noqa: PTH109 - pathlib takes longer than all of this
     environment = dict(os.environ)
-    code = ask(sys.argv[1], sys.argv[2:], cwd=folder, env=environment, streams=range(STREAMS))
+    code = request_fork(
+        sys.argv[1], sys.argv[2:], cwd=folder, env=environment, streams=range(STREAMS)
+    )
     sys.exit(code if code >= 0 else 128 - code)

@@ -79,10 +79,24 @@ def admit_service(key: kms.IKey, service: str) -> None:
     ))  # fmt: skip
 
 
-def use_statement(key: kms.IKey, services: Sequence[str]) -> iam.PolicyStatement:
-    """A statement to use the key through ``services`` only."""
+def use_statement(
+    key: kms.IKey, services: Sequence[str], *, writes: bool = True, also: Sequence[str] = ()
+) -> iam.PolicyStatement:
+    """A statement to use the key through ``services`` only.
+
+    A service decrypts what its caller reads. For what its caller writes it generates a data key;
+    S3 also decrypts the parts of a multipart upload, SQS and SNS verify the data key.
+
+    Args:
+        key: The key.
+        services: Names of services, as in their endpoints.
+        writes: Whether data is written through the services. DynamoDB only decrypts the key of the
+            table, for reads and writes.
+        also: Further actions.
+
+    """
     return iam.PolicyStatement(
-        actions=USE,
+        actions=["kms:Decrypt", *(["kms:GenerateDataKey"] if writes else []), *also],
         resources=[key.key_arn],
         conditions={"StringEquals": {"kms:ViaService": via(*services)}},
     )

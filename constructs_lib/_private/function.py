@@ -229,7 +229,7 @@ class ProjectFunction(Construct):
         ]
         if self.key is not None:
             services = ["lambda"] if queue is None else ["lambda", "sqs"]
-            statements.append(use_statement(self.key, services))
+            statements.append(use_statement(self.key, services, writes=queue is not None))
         base = managed_policy(self, "Base", statements)
         acknowledge_checkov(base, "CKV_AWS_111", _INTERFACES_REASON)
         return iam.Role(

@@ -89,7 +89,7 @@ class StateTable(Construct):
 
     def statements(self, *verbs: str) -> list[iam.PolicyStatement]:
         """Statements for some of DynamoDB's item actions, with the use of the key."""
-        key = [] if self.key is None else [use_statement(self.key, ["dynamodb"])]
+        key = [] if self.key is None else [use_statement(self.key, ["dynamodb"], writes=False)]
         return [allow([f"dynamodb:{verb}" for verb in verbs], [self.table.table_arn]), *key]
 
     def _build_table(self, protected: bool, removal_policy: RemovalPolicy) -> dynamodb.Table:

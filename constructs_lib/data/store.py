@@ -95,18 +95,18 @@ class DataStoreBase(Construct):
         return [
             self.list_statement(prefix),
             allow(["s3:GetObject"], [objects]),
-            *self.key_statements(),
+            *self.key_statements(writes=False),
         ]
 
     def write_statements(self, prefix: str) -> list[iam.PolicyStatement]:
         """The statements of ``grant_write``."""
         objects = self.bucket.arn_for_objects(f"{prefix}*")
         actions = ["s3:AbortMultipartUpload", "s3:PutObject"]
-        return [allow(actions, [objects]), *self.key_statements()]
+        return [allow(actions, [objects]), *self.key_statements(writes=True)]
 
-    def key_statements(self) -> list[iam.PolicyStatement]:
-        """Statements to use the key through S3; empty without a key."""
-        return [] if self.key is None else [use_statement(self.key, ["s3"])]
+    def key_statements(self, *, writes: bool) -> list[iam.PolicyStatement]:
+        """Statements to read, or read and write, through S3 with the key; empty without a key."""
+        return [] if self.key is None else [use_statement(self.key, ["s3"], writes=writes)]
 
 
 class DataStore(DataStoreBase):

@@ -67,6 +67,7 @@ class ExecutionRole(Construct):
         self.role: iam.IRole
         self.policy: iam.ManagedPolicy | None = None
         self._grants: list[IDependable] = []
+        self._repositories: list[str] = []
         if existing is not None:
             self.role = existing
             return
@@ -104,6 +105,13 @@ class ExecutionRole(Construct):
     def add(self, *statements: iam.PolicyStatement) -> None:
         """Add statements to the role's policy, their wildcards acknowledged."""
         attach(self, statements)
+
+    def allow_images(self, repository_arns: Sequence[str]) -> None:
+        """Allow SageMaker to pull the images of repositories that the role may not pull yet."""
+        new = [each for each in repository_arns if each not in self._repositories]
+        self._repositories += new
+        if new:
+            self.add(allow(_PULL, new), allow(["ecr:GetAuthorizationToken"], ["*"]))
 
     def record_grant(self, statements: Sequence[iam.PolicyStatement], grant: iam.Grant) -> None:
         """Acknowledge the wildcards of statements in the role's policy."""
@@ -160,16 +168,14 @@ class ExecutionRole(Construct):
         self._add_logs(log_group)
         self._add_metrics(*namespaces)
         self._add_network()
-        self._add_pull(repository_arns)
+        self.allow_images(repository_arns)
         self._add_key(key)
-
-    def _add_pull(self, repositories: Sequence[str]) -> None:
-        if repositories:
-            self.add(allow(_PULL, repositories), allow(["ecr:GetAuthorizationToken"], ["*"]))
 
     def _add_key(self, key: kms.IKey | None) -> None:
         if key is not None:
-            self.add(grant_statement(key), use_statement(key, ["s3"]))
+            # SageMaker's reference demands kms:Encrypt of a role whose job names an output key.
+            use = use_statement(key, ["s3"], also=["kms:Encrypt"])
+            self.add(grant_statement(key), use)
 
 
 def _sagemaker_of_this_account(source: str) -> iam.PrincipalBase:

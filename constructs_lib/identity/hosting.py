@@ -56,7 +56,6 @@ class HostingRole(ExecutionRole):
             scope, construct_id, source="*", permissions_boundary=permissions_boundary,
             existing=existing,
         )  # fmt: skip
-        self._repositories = list(repository_arns) if existing is None else []
         if existing is None:
             self._add_workload(
                 log_group="/aws/sagemaker/Endpoints/*",
@@ -66,19 +65,13 @@ class HostingRole(ExecutionRole):
 
     @classmethod
     def from_role(cls, scope: Construct, construct_id: str, role: iam.IRole) -> HostingRole:
-        """Import an existing role; grants of data are added to it."""
+        """Import an existing role; grants of data and images are added to it."""
         return HostingRole(scope, construct_id, existing=role)
 
     def allow_rollback_alarms(self, alarm_arns: Sequence[str]) -> None:
         """Allow SageMaker to describe rollback alarms, composite ones included."""
         if alarm_arns:
             self.add(alarm_statement())
-
-    def allow_images(self, repository_arns: Sequence[str]) -> None:
-        """Allow SageMaker to pull images of more repositories."""
-        new = [each for each in repository_arns if each not in self._repositories]
-        self._repositories += new
-        self._add_pull(new)
 
     def allow_notifications(self, topics: Sequence[sns.ITopic]) -> None:
         """Allow SageMaker to publish results of asynchronous inference to topics."""

@@ -59,5 +59,5 @@ class ProcessingRole(ExecutionRole):
 
     @classmethod
     def from_role(cls, scope: Construct, construct_id: str, role: iam.IRole) -> ProcessingRole:
-        """Import an existing role; grants of data are added to it."""
+        """Import an existing role; grants of data and images are added to it."""
         return ProcessingRole(scope, construct_id, existing=role)

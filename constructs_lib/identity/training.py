@@ -63,5 +63,5 @@ class TrainingRole(ExecutionRole):
 
     @classmethod
     def from_role(cls, scope: Construct, construct_id: str, role: iam.IRole) -> TrainingRole:
-        """Import an existing role; grants of data are added to it."""
+        """Import an existing role; grants of data and images are added to it."""
         return TrainingRole(scope, construct_id, existing=role)

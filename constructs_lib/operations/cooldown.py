@@ -1,4 +1,4 @@
-"""How long the model quality alarm can stay in ALARM after a promotion."""
+"""The maximum time in ALARM of the model quality alarm after a promotion."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ALL_AT_ONCE = 120
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmDuration:
-    """How long the model quality alarm can be in ALARM because of a model already replaced.
+    """The time for which the model quality alarm can stay in ALARM after a promotion.
 
     A shorter cooldown would start a second, unnecessary training job.
 

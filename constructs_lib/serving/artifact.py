@@ -95,7 +95,8 @@ class ModelArtifact(ABC):
             allow(["s3:ListBucket"], [bucket.bucket_arn],
                   {"StringLike": {"s3:prefix": [key, f"{key}*"]}}),
             allow(["s3:GetObject"], [bucket.arn_for_objects(f"{key}*")]),
-            *([] if effective_key is None else [use_statement(effective_key, ["s3"])]),
+            *([] if effective_key is None
+              else [use_statement(effective_key, ["s3"], writes=False)]),
         ]  # fmt: skip
         uri = f"s3://{bucket.bucket_name}/{key}"
         return _Stored(uri=uri, statements=tuple(statements), key=key)

@@ -196,7 +196,7 @@ class ChampionEndpoint(EndpointBase):
         promoter = self._function(
             "Promoter",
             folder="promote",
-            description=f"Brings the champion to {self.endpoint_name}",
+            description=f"Promotes the champion of {self.endpoint_name}",
             environment={
                 "STATE_TABLE": self.state.table_name,
                 "ENDPOINT_NAME": self.endpoint_name,
@@ -238,14 +238,14 @@ class ChampionEndpoint(EndpointBase):
                 "state_table": self.state.table_name,
                 "model_package_group": self.registry.group_name,
             }),
-            description=f"What promotes the models of {self.endpoint_name}",
+            description=f"Resources that promote the models of {self.endpoint_name}",
         )  # fmt: skip
 
     def _build_resource_function(self) -> ProjectFunction:
         function = self._function(
             "ResourceFunction",
             folder="champion_endpoint_resource",
-            description=f"Records what {self.endpoint_name} is, takes it away when it goes",
+            description=f"Custom resource of endpoint {self.endpoint_name}",
             environment={
                 "STATE_TABLE": self.state.table_name,
                 "ALERT_TOPIC_ARN": self.alert_topic.topic_arn,

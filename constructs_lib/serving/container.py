@@ -104,7 +104,7 @@ class ModelContainer:
                          "prefix ending in '/', got one archive")  # fmt: skip
 
     def bind(self, scope: Construct) -> tuple[dict[str, Any], list[iam.PolicyStatement]]:
-        """A ``ContainerDefinition``, and what the role must be allowed to read."""
+        """A ``ContainerDefinition``, and the statements that its role needs."""
         packed = self.artifact is not None and self.artifact.is_folder
         container: dict[str, Any] = {} if self.uri is None else {"Image": self.uri}
         statements: list[iam.PolicyStatement] = []

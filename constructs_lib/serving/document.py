@@ -1,4 +1,4 @@
-"""The serving document: what the endpoint is, whichever model is its champion."""
+"""The serving document: the definition of an endpoint without its model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .rules import Setup
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServingDocument:
-    """Everything of an endpoint but its model (see ADR 3).
+    """The definition of an endpoint without its model (see ADR 3).
 
     Attributes:
         endpoint_name: Name of the endpoint.
@@ -38,7 +38,7 @@ class ServingDocument:
 
     @property
     def rollout(self) -> Rollout | None:
-        """How a new model or configuration comes in; all at once by default."""
+        """The rollout of a new model or configuration; all at once by default."""
         return self.setup.rollout
 
     def rendered(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""An endpoint with a model of the user's own, by CloudFormation's native resources."""
+"""Endpoint of a fixed model, defined by CloudFormation's native resources."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ class Channel:
         if self.s3_bucket is None:
             return [each for prefix in prefixes for each in store.read_statements(prefix)]
         bucket = self.s3_bucket
-        key = [] if self.key is None else [use_statement(self.key, ["s3"])]
+        key = [] if self.key is None else [use_statement(self.key, ["s3"], writes=False)]
         return [
             *[each for prefix in prefixes for each in _read(bucket, prefix)],
             *key,

@@ -1,4 +1,4 @@
-"""An image of your own."""
+"""Custom images."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class CustomImage(Algorithm):
         return AlgorithmImage(uri=self.uri, repository_arn=self.repository_arn)
 
     def program(self, scope: Construct, *, isolated: bool, instance_type: str = "") -> Program:
-        """The hyperparameters, and the command line if it is one's own."""
+        """The hyperparameters, and the command, if it is configured."""
         del instance_type
         own = self.hyperparameters
         if self.source is not None:

@@ -78,7 +78,7 @@ class TrainingJob(JobResource, TrainingJobBase):
 
     @property
     def data(self) -> DatePartitionedDataset | None:
-        """The data set in daily partitions."""
+        """The dataset in daily partitions."""
         return self.specification.data
 
     def request(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ class JobKind:
     """Names of one kind of job in SageMaker's API.
 
     Attributes:
-        name: The kind, as it stands in a job's document.
+        name: The kind, as in a job document.
         resource: Resource part of the jobs' ARNs.
         noun: Noun of the operations ``Create``, ``Describe``, ``Stop`` and ``List``.
         event: Detail type of the state change event.

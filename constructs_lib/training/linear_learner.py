@@ -113,7 +113,7 @@ TABLE = Table(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinearLearner(BuiltIn):
-    """The built-in linear learner: regression, two classes or many. CSV has the label first.
+    """The built-in linear learner: regression and classification. CSV has the label first.
 
     Attributes:
         version: Version of the image.

@@ -181,7 +181,9 @@ class ProcessingSpecification:
             self._check_code(check, self.code)
 
     def grant(self, scope: Construct) -> None:
-        """Grant the role read on the inputs and write on the outputs."""
+        """Grant the role the image, read on the inputs and write on the outputs."""
+        repository = "" if isinstance(self.image, str) else self.image.repository_arn
+        self.role.allow_images([repository] if repository else [])
         for source in self.inputs:
             self.store.grant_read(self.role, prefix=source.prefix)
         for output in self.outputs:

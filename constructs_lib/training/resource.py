@@ -117,7 +117,7 @@ class JobResource(JobBase):
             {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
         )
         runs = [] if data is None else [
-            *store.key_statements(),
+            *store.key_statements(writes=True),
             allow(["s3:PutObject"], [store.bucket.arn_for_objects(f"{data.prefix}runs/*")]),
         ]  # fmt: skip
         return [

@@ -132,7 +132,7 @@ class ResourceConfig:
 
     def _check_groups(self, check: Checks) -> None:
         if self.instance_type is not None or self.instance_count is not None:
-            message = "groups stand in place of instance_type and instance_count, got both"
+            message = "groups replace instance_type and instance_count, got both"
             check.refuse("GroupsNotAllowed", message)
         if len(self.groups) > _GROUPS:
             message = f"groups must be 1 to {_GROUPS}, got {len(self.groups)}"

@@ -136,7 +136,7 @@ def check_values(check: Checks, values: Mapping[str, Any]) -> None:
 
 
 def encoded(value: Any) -> str:
-    """A value as JSON; a number that is a token keeps what it stands for."""
+    """A value as JSON; a token stays a token."""
     if isinstance(value, Mapping):
         parts = [f"{json.dumps(str(name))}: {encoded(value[name])}" for name in value]
         return "{" + ", ".join(parts) + "}"

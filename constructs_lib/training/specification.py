@@ -154,7 +154,9 @@ class JobSpecification:
         return {**document, "fallback_instance_types": fallbacks} if fallbacks else document
 
     def grant(self, scope: Construct) -> None:
-        """Grant the role read on channels and code, and write on outputs and checkpoints."""
+        """Grant the role the image, read on channels and code, write on outputs and checkpoints."""
+        repository = self.algorithm.image(scope, self.compute.first_type).repository_arn
+        self.role.allow_images([repository] if repository else [])
         self.role.add(*_distinct(self.read_statements(scope)), *_distinct(self.write_statements()))
 
     def read_statements(self, scope: Construct) -> list[iam.PolicyStatement]:

@@ -232,7 +232,7 @@ class LocalCloud:
 
     def access_usage(self) -> list[dict[str, Any]]:
         """For each role: whether each permission was needed, denials, a policy of what was used."""
-        roles: list[dict[str, Any]] = self._request("usage")["roles"]
+        roles: list[dict[str, Any]] = self._request("usage", timeout=300)["roles"]
         return roles
 
     def fault(self, kind: str, match: str, **members: Any) -> None:

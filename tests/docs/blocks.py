@@ -1,4 +1,4 @@
-"""The code that pages show, as blocks."""
+"""Code blocks of Markdown documents."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _NAME = re.compile(r"^# (\w+\.(?:py|json))\n")
 
 
 def blocks(page: str, language: str) -> list[str]:
-    """The blocks of a page in one language, in order."""
+    """The code blocks of a document in one language, in order."""
     found = _FENCE.findall((ROOT / page).read_text())
     return [text for kind, text in found if kind == language]
 
 
 def programs(page: str) -> dict[str, str]:
-    """The Python blocks of a page by file name: that of a first line ``# name.py``, or a number."""
+    """The Python blocks of a document by file name: a first line ``# name.py``, or a number."""
     named = {}
     for number, text in enumerate(blocks(page, "python")):
         match = _NAME.match(text)
@@ -26,5 +26,5 @@ def programs(page: str) -> dict[str, str]:
 
 
 def commands(page: str) -> list[str]:
-    """The shell lines of a page."""
+    """The shell commands of a document."""
     return [line for text in blocks(page, "sh") for line in text.splitlines() if line.strip()]

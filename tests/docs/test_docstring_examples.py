@@ -1,4 +1,4 @@
-"""Every example in a docstring of the library runs, on foundations like a user's."""
+"""Every example in a docstring of the library runs, with resources that a user would have."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _PUBLIC = {name: getattr(constructs_lib, name) for name in constructs_lib.__all_
 
 
 def _examples() -> Iterator[tuple[str, str, str]]:
-    """Module, name and docstring of all that has an example."""
+    """Module, name and docstring of everything with an example."""
     for found in pkgutil.walk_packages(constructs_lib.__path__, "constructs_lib."):
         module = importlib.import_module(found.name)
         assert module.__file__ is not None
@@ -70,7 +70,7 @@ _FILES = {
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where an example's folders lie."""
+    """The folder of the examples' files."""
     home = tmp_path_factory.mktemp("home")
     for name, text in _FILES.items():
         (home / name).parent.mkdir(parents=True, exist_ok=True)
@@ -80,13 +80,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Examples name folders as a user in a project's folder would."""
+    """Run examples in a folder like a user's project."""
     monkeypatch.chdir(home)
 
 
 @pytest.fixture(scope="module")
 def foundations(home: Path) -> dict[str, Any]:
-    """What the examples take for granted, by the names that they use."""
+    """The resources that examples refer to, by name."""
     stack = Stack(App(), "Foundations")
     store = DataStore(stack, "Store")
     network = PrivateNetwork(stack, "Network", key=store.key, interfaces=["Sts"])

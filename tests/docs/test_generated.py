@@ -1,4 +1,4 @@
-"""What users read is whole and up to date."""
+"""Generated documents are up to date, and links and tables are complete."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def pages() -> list[Path]:
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors of a page's headings, as its host makes them."""
+    """The anchors of a document's headings, as its host generates them."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", h.strip().lower()).replace(" ", "-") for h in headings}
 
@@ -45,7 +45,7 @@ def broken_links(page: Path) -> list[str]:
 
 
 def dependencies() -> dict[str, set[str]]:
-    """Names of what pyproject.toml asks for, by extra (``core`` for none)."""
+    """The dependencies of pyproject.toml by extra (``core`` for none)."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     groups = {"core": project["dependencies"], **project["optional-dependencies"]}
     return {
@@ -55,7 +55,7 @@ def dependencies() -> dict[str, set[str]]:
 
 
 def documented() -> dict[str, set[str]]:
-    """The same of docs/dependencies.md, whose table begins with name and extra."""
+    """The dependencies of docs/dependencies.md, whose table begins with name and extra."""
     found: dict[str, set[str]] = {}
     for line in (ROOT / "docs" / "dependencies.md").read_text().splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
@@ -81,11 +81,11 @@ def test_missing_and_outdated_pages_are_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda p: str(p.relative_to(ROOT)))
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_have_a_target(page: Path) -> None:
     assert broken_links(page) == []
 
 
-def test_a_broken_link_is_found(tmp_path: Path) -> None:
+def test_broken_link_is_reported(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# Here\n[a](#here) [b](#there) [c](gone.md) [d](page.md) `[e](code.md)`\n")
 
@@ -103,7 +103,7 @@ def test_index_lists_every_decision_under_its_title() -> None:
         assert titles[name].endswith(title)
 
 
-def test_every_dependency_is_explained() -> None:
+def test_every_dependency_is_documented() -> None:
     written, asked = documented(), dependencies()
 
     assert {extra: sorted(names - written.get(extra, set())) for extra, names in asked.items()} == {
@@ -111,7 +111,7 @@ def test_every_dependency_is_explained() -> None:
     }
 
 
-def test_no_explained_dependency_is_gone() -> None:
+def test_every_documented_dependency_exists() -> None:
     written, asked = documented(), dependencies()
 
     assert {extra: sorted(written.get(extra, set()) - names) for extra, names in asked.items()} == {

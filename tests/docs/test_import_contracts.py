@@ -1,4 +1,4 @@
-"""The contract that finds circles of imports can fail; ``make check`` holds the code to it."""
+"""The contract against circular imports can fail; ``make check`` applies it to the code."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_an_import_for_types_closes_a_circle(folder: Path) -> None:
+def test_import_for_types_counts_as_circular(folder: Path) -> None:
     lazily = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from shop import till\n"
 
     assert not kept(package(folder, goods=lazily, till="from shop import goods\n"))
 
 
-def test_an_import_inside_a_function_closes_a_circle(folder: Path) -> None:
+def test_import_inside_a_function_counts_as_circular(folder: Path) -> None:
     inside = "def price():\n    from shop import till\n    return till\n"
 
     assert not kept(package(folder, goods=inside, till="from shop import goods\n"))
 
 
-def test_imports_one_way_keep_the_contract(folder: Path) -> None:
+def test_acyclic_imports_keep_the_contract(folder: Path) -> None:
     assert kept(package(folder, goods="", till="from shop import goods\n"))
 
 
-def test_a_package_that_is_not_there_is_an_error(folder: Path) -> None:
+def test_missing_package_is_an_error(folder: Path) -> None:
     contract = NoCircles("circles", {}, {"packages": ["elsewhere"]})
 
     with pytest.raises(ValueError, match="not in the graph of imports: elsewhere"):
         contract.check(package(folder), verbose=False)
 
 
-def test_circles_that_share_no_module_are_each_named() -> None:
+def test_separate_circles_are_each_reported() -> None:
     found = circles({"a": ["b"], "b": ["a"], "x": ["y"], "y": ["z"], "z": ["x"], "w": ["a"]})
 
     assert found == [["a", "b", "a"], ["x", "y", "z", "x"]]

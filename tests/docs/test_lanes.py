@@ -1,4 +1,4 @@
-"""The lanes of tests and what sets them up: each test in one, nothing tried twice, all pinned."""
+"""The lanes of tests: each test is in one, runs once, and all requirements are pinned."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def selects(expression: str, marks: set[str]) -> bool:
 
 
 def expressions() -> dict[str, str]:
-    """What each lane of the Makefile selects by markers, by target."""
+    """The marker expression of each lane, by Make target."""
     text = makefile()
     named = re.findall(r"^(LONG|REST) := (.+)$", text, re.MULTILINE)
     found = dict(re.findall(r'^(test-\w+|test):.*\n(?:\t.*\n)*?.*-m "([^"]+)"', text, re.MULTILINE))
@@ -91,12 +91,12 @@ def test_frameworks_add_to_the_versions_of_the_tests() -> None:
 
 
 @pytest.mark.parametrize("word", ["last-failed", "retry", "rerun", "--lf", "test-failed", "||"])
-def test_what_lands_tries_nothing_twice(word: str) -> None:
+def test_ci_repeats_no_test(word: str) -> None:
     assert word not in (ROOT / ".ci" / "run").read_text()
     assert word not in "\n".join(re.findall(r"^\t.*pytest.*$", makefile(), re.MULTILINE))
 
 
-def test_what_lands_runs_the_checks_and_the_tests() -> None:
+def test_ci_runs_checks_and_tests() -> None:
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
 
     assert [line for line in lines if line.startswith("make ")] == [
@@ -147,7 +147,7 @@ def test_slow_tests_without_the_marker_are_reported(test: dict[str, Any], reason
     assert [text for _, text in unmarked(report(one=test))] == reason
 
 
-def test_modules_are_ordered_by_all_they_cost() -> None:
+def test_modules_are_ordered_by_total_cpu() -> None:
     made = report(a={"cpu": 1.0}, b={"cpu": 0.5, "shared": 3.0})
 
     assert by_module(made) == [(3.5, "tests/b.py"), (1.0, "tests/a.py")]
@@ -168,7 +168,7 @@ def measured(folder: Path, *options: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("options", [(), ("-n", "1")])
-def test_cpu_report_tells_tests_children_and_shared_fixtures_apart(
+def test_cpu_report_separates_tests_children_and_shared_fixtures(
     options: tuple[str, ...], tmp_path: Path
 ) -> None:
     found = measured(tmp_path, *options)
@@ -202,7 +202,7 @@ def test_it(place, n):
 """
 
 
-def test_a_module_is_set_up_by_one_worker_and_slow_modules_come_first(tmp_path: Path) -> None:
+def test_module_runs_on_one_worker_and_slow_modules_first(tmp_path: Path) -> None:
     log = tmp_path / "log"
     for number, mark in enumerate(["", "", "", "@pytest.mark.slow", "@pytest.mark.slow"]):
         text = GROUPED.format(log=str(log), mark=mark)

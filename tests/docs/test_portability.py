@@ -13,7 +13,7 @@ import pytest
 from sageloop.local_cloud.linux import UnsupportedPlatformError, require_linux
 
 ROOT = Path(__file__).resolve().parents[2]
-# What a user imports anywhere; whatever these import at once is looked at too.
+# Modules that import on every platform, with everything that they import.
 STARTS = ("app", "constructs_lib", "stacks", "sageloop.cli", "sageloop.local_cloud.client",
           "sageloop.pytest_plugin")  # fmt: skip
 POSIX_MODULES = {
@@ -33,7 +33,7 @@ LINUX_ONLY = "sageloop.local_cloud.core"
 
 
 def at_import(tree: ast.AST) -> Iterator[ast.AST]:
-    """Nodes that run when a module is imported: no bodies of functions, nothing for types only."""
+    """Nodes that run at a module's import, without function bodies and imports for types."""
     for child in ast.iter_child_nodes(tree):
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             defaults = [*child.args.defaults, *filter(None, child.args.kw_defaults)]
@@ -48,7 +48,7 @@ def at_import(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def faults(tree: ast.AST) -> list[str]:
-    """What of a module Windows or macOS do not have, and it uses when it is imported."""
+    """The names that Windows or macOS lack and a module uses at its import."""
     found = []
     for node in at_import(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
@@ -63,7 +63,7 @@ def faults(tree: ast.AST) -> list[str]:
 
 
 def imported(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[str]:
-    """Modules that a statement may import; a name of a module is one, if there is such a file."""
+    """Modules that a statement may import; an imported name is a module if its file exists."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
         return
@@ -81,7 +81,7 @@ def place(module: str) -> Path | None:
 
 
 def reached() -> dict[str, ast.Module]:
-    """Every module of this project that is imported with one of the starts."""
+    """Every module of this project that is imported with one of the entry modules."""
     waiting = [
         name
         for start in STARTS
@@ -130,7 +130,7 @@ def test_modules_for_every_platform_do_not_import_the_running_cloud() -> None:
         ("if TYPE_CHECKING:\n    import fcntl", []),
     ],
 )
-def test_lint_finds_what_runs_at_import(text: str, found: list[str]) -> None:
+def test_names_used_at_import_are_reported(text: str, found: list[str]) -> None:
     assert faults(ast.parse(text)) == found
 
 

@@ -1,4 +1,4 @@
-"""What the pages show works: their Python runs, their commands exist."""
+"""The documents' Python programs run, and their commands exist."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ SAGELOOP = re.compile(r"(?:^|[`(])sageloop ((?:[a-z]+ ?)+)((?: ?--[a-z]+)*)", re
 
 @pytest.fixture(params=TAUGHT)
 def taught(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A folder outside the checkout with the programs of one page."""
+    """A folder outside the checkout with the programs of one document."""
     for name, text in programs(request.param).items():
         (tmp_path / name).write_text(text)
     return tmp_path
 
 
 def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run Python there with this environment's tools and CDK's validation off."""
+    """Run Python in a folder with this environment's tools and without CDK's validation."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "CDK_"))}
     environment |= {
         "CDK_VALIDATION": "false",
@@ -57,7 +57,7 @@ def makefile_targets() -> set[str]:
 
 @cache
 def help_of(command: str) -> str:
-    """What a command of `sageloop` says of itself; fails if there is no such command."""
+    """The help text of a command of `sageloop`; fails if the command does not exist."""
     environment = {**os.environ, "COLUMNS": "200"}
     ended = forked.run("sageloop", *command.split(), "--help", cwd=ROOT, env=environment)
     assert ended.returncode == 0, f"sageloop {command}: {ended.stderr}"
@@ -66,7 +66,7 @@ def help_of(command: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", TAUGHT)
-def test_stacks_of_the_page_synthesise(page: str, tmp_path: Path) -> None:
+def test_stacks_of_the_document_synthesize(page: str, tmp_path: Path) -> None:
     names = synthesising(page)
     assert names != []
     for name in names:
@@ -81,7 +81,7 @@ def test_stacks_of_the_page_synthesise(page: str, tmp_path: Path) -> None:
 # The walks of the pages; `make test` synthesises their stacks, and tests each part that they use.
 @pytest.mark.long
 @pytest.mark.slow
-def test_programs_of_the_tutorial_lead_to_an_answer(tmp_path: Path) -> None:
+def test_programs_of_the_tutorial_print_a_prediction(tmp_path: Path) -> None:
     for name, text in programs("docs/getting-started.md").items():
         (tmp_path / name).write_text(text)
     assert run(tmp_path, "app.py").returncode == 0
@@ -98,7 +98,7 @@ def test_programs_of_the_tutorial_lead_to_an_answer(tmp_path: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.slow
-def test_tests_of_the_page_pass(taught: Path) -> None:
+def test_tests_of_the_document_pass(taught: Path) -> None:
     assert list(taught.glob("test_*.py")) != []
     ended = run(taught, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(taught))
 
@@ -118,15 +118,15 @@ def test_commands_of_sageloop_exist_with_their_options(page: str) -> None:
             assert option in told, f"sageloop {command} {option}"
 
 
-def test_the_two_commands_stand_first() -> None:
+def test_two_commands_are_first() -> None:
     assert commands("README.md")[:2] == ["make demo", "make test"]
 
 
-def test_the_readme_is_read_in_three_minutes() -> None:
+def test_readme_has_a_limited_length() -> None:
     text = re.sub(r"```.*?```", "", (ROOT / "README.md").read_text(), flags=re.DOTALL)
 
     assert len(text.split()) <= 750
 
 
-def test_every_settings_key_is_explained_and_no_other() -> None:
+def test_settings_keys_are_documented_completely() -> None:
     assert {key.name for key in keys()} == set(MEANING)

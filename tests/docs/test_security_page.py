@@ -1,4 +1,4 @@
-"""The threat model names tests that exist, and no protection without one."""
+"""The tests of the threat model exist, and every protection has one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def functions(path: Path) -> set[str]:
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
 
 
-def test_every_test_that_the_page_names_exists() -> None:
+def test_every_test_of_the_threat_model_exists() -> None:
     named = SHOWN.findall(PAGE)
 
     assert len(named) > 10

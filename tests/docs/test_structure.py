@@ -1,4 +1,4 @@
-"""The house rules that a tool can measure: sizes, docstrings, one-way imports, no foreign paths."""
+"""House rules that can be measured: sizes, docstrings, import directions, foreign paths."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_half_of_the_functions_are_at_most_10_lines() -> None:
         ("lambda", ("sageloop", "stacks", "constructs_lib", "aws_cdk", "moto")),
     ],
 )
-def test_imports_point_one_way(folder: str, forbidden: tuple[str, ...]) -> None:
+def test_imports_follow_the_layers(folder: str, forbidden: tuple[str, ...]) -> None:
     wrong = []
     for path in modules(folder):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -105,7 +105,7 @@ def test_stacks_are_wiring_only() -> None:
 
 
 def test_no_file_names_a_machine_or_a_registry() -> None:
-    # Spelt in pieces so that this file does not find itself.
+    # In parts, so that this file does not match.
     patterns = [r"(^|[^A-Za-z0-9_.])/" + "work/", "files" + r"\.pythonhosted", "npm" + r"js\.org",
                 "py" + r"pi\.org"]  # fmt: skip
     found = re.compile("|".join(patterns))

@@ -19,7 +19,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 LIST: dict[str, Any] = tomllib.loads((Path(__file__).parent / "banned_words.toml").read_text())
 SCOPES = ("names", "texts")
-# Packages of this repository; names imported from others are not chosen here.
+# Packages of this repository; names imported from other packages are not checked.
 OWN = ("benchmarks", "constructs_lib", "sageloop", "sageloop_runtime", "scripts", "stacks", "tests")
 
 

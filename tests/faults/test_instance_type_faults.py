@@ -76,7 +76,7 @@ def test_unchanged_variants_keep_their_targets_during_a_rollout(world: World) ->
     assert world.targets == before
 
 
-@pytest.mark.feature("scaling: a rollback brings a champion's target back")
+@pytest.mark.feature("scaling: a rollback restores the scalable target of a champion")
 def test_rollback_restores_target_policies_and_scheduled_actions(world: World) -> None:
     world._put_scheduled_action(TARGET, "evening", Schedule="cron(0 20 * * ? *)")
     before = copy.deepcopy(world.targets)

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from lambda_stage import ECHO, package
 from roles import ACCOUNT, USER
 
 from sageloop.local_cloud.access.enforcement.decision_log import DecisionRecord
 from sageloop.local_cloud.access.enforcement.mode import AccessMode
+from sageloop.local_cloud.cloudformation.service import CloudFormationService
 from sageloop.local_cloud.cloudwatch.service import CloudWatchService
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.events.scheduler import SchedulerService
@@ -35,7 +37,7 @@ class Access:
             [
                 SageMakerService(self.cloud), LambdaService(self.cloud),
                 EventsService(self.cloud), SchedulerService(self.cloud),
-                CloudWatchService(self.cloud),
+                CloudWatchService(self.cloud), CloudFormationService(self.cloud),
             ]
         )  # fmt: skip
         self.cloud.start()
@@ -89,6 +91,35 @@ def denied(call: Any, **params: Any) -> tuple[str, str]:
         call(**params)
     error = caught.value.response["Error"]
     return error["Code"], error["Message"]
+
+
+def queue(access: Access, statements: list[dict[str, Any]], **attributes: str) -> str:
+    name = access.name("q")
+    if statements:
+        attributes["Policy"] = json.dumps(document(*statements))
+    access.client("sqs").create_queue(QueueName=name, Attributes=attributes)
+    return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+
+
+def function(access: Access, role: str, source: str = ECHO, **members: Any) -> str:
+    name = access.name("f")
+    access.client("lambda").create_function(
+        FunctionName=name, Role=role, Runtime="python3.14", Handler="index.handler",
+        Code={"ZipFile": package({"index.py": source})}, **members,
+    )  # fmt: skip
+    return name
+
+
+def function_arn(name: str, *qualifier: str) -> str:
+    return ":".join([f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}", *qualifier])
+
+
+def messages(access: Access, arn: str) -> list[dict[str, Any]]:
+    url = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{arn.rpartition(':')[2]}"
+    answer = access.client("sqs").receive_message(
+        QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+    )
+    return list(answer.get("Messages", []))
 
 
 @pytest.fixture(scope="module")

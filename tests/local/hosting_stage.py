@@ -8,7 +8,7 @@ import json
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,10 @@ class Stage:
         self.cloudwatch = self.cloud.client("cloudwatch", principal=USER)
         self.s3 = self.cloud.client("s3", principal=USER)
         self.s3.create_bucket(Bucket="data")
-        hosting_role(self.cloud.client("iam", principal=USER), "model")
+        iam = self.cloud.client("iam", principal=USER)
+        # moto's state is the process's: another stage may have made the role.
+        with suppress(iam.exceptions.EntityAlreadyExistsException):
+            hosting_role(iam, "model")
         self.hosting = self.cloud.service("sagemaker").hosting
         self.name = "e"
 

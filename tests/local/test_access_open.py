@@ -60,7 +60,7 @@ def test_unsigned_requests_to_a_private_bucket_are_denied(cloud: Cloud, s3: Any)
     assert send(cloud, Sent("GET", "/no-such-bucket/key", {})).status == 403
 
 
-@pytest.mark.feature("access: S3 answers unsigned requests for public buckets only")
+@pytest.mark.feature("access: unsigned S3 requests are allowed for public buckets only")
 def test_public_objects_are_read_without_a_signature(cloud: Cloud, s3: Any) -> None:
     make_public(s3, EVERYBODY)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from access_stage import REGION, STORED, Access, access, allow, denied, enforced
 from lambda_stage import ECHO, package
-from roles import ACCOUNT, EVENTS, IMAGES, LAMBDA, SAGEMAKER, SCHEDULER, trust
+from roles import ACCOUNT, CLOUDFORMATION, EVENTS, IMAGES, LAMBDA, SAGEMAKER, SCHEDULER, trust
 
 from sageloop.local_cloud.access.enforcement.mode import AccessMode
 
@@ -85,6 +85,15 @@ def rule(access: Access, name: str, role: str) -> Any:
     return events.put_targets(Rule=name, Targets=[target])
 
 
+def stack(access: Access, name: str, role: str) -> Any:
+    parameter = {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": "v"}}
+    made = access.client("cloudformation").create_stack(
+        StackName=name, TemplateBody=json.dumps({"Resources": {"P": parameter}}), RoleARN=role
+    )
+    access.settle()
+    return made
+
+
 NOT_ASSUMED = "Could not assume role"
 KINDS = {
     "training": Kind(SAGEMAKER, training_job, "training-job/{}", NOT_ASSUMED),
@@ -93,6 +102,7 @@ KINDS = {
     "notebook": Kind(SAGEMAKER, notebook, "notebook-instance/{}", NOT_ASSUMED),
     "function": Kind(LAMBDA, function, "function:{}", "cannot be assumed by Lambda"),
     "schedule": Kind(SCHEDULER, schedule, "schedule-group/{}", "to assume the role"),
+    "stack": Kind(CLOUDFORMATION, stack, "stack/{}/-", "is invalid or cannot be assumed"),
     "target": Kind(EVENTS, rule, "rule/{}", "cannot be assumed by principal"),
 }
 PULL = allow(*IMAGES)

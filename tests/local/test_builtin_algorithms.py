@@ -164,7 +164,7 @@ def endpoint(aws: SimpleNamespace) -> Iterator[Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.feature("answers: K-means")
+@pytest.mark.feature("responses: K-means")
 def test_trained_kmeans_model_is_served(aws: SimpleNamespace, endpoint: Any) -> None:
     aws.s3.put_object(Bucket=BUCKET, Key="train/a", Body=matrix.write_recordio(ROWS))
     made = request(
@@ -179,7 +179,7 @@ def test_trained_kmeans_model_is_served(aws: SimpleNamespace, endpoint: Any) -> 
     assert answer["predictions"][0]["distance_to_cluster"] < 1
 
 
-@pytest.mark.feature("answers: linear learner")
+@pytest.mark.feature("responses: linear learner")
 def test_trained_linear_model_is_served_in_aws_formats(aws: SimpleNamespace, endpoint: Any) -> None:
     rows = "".join(f"{int(a + b > 9)},{a},{b}\n" for a, b in ROWS)
     aws.s3.put_object(Bucket=BUCKET, Key="train/a.csv", Body=rows.encode())
@@ -198,7 +198,7 @@ def test_trained_linear_model_is_served_in_aws_formats(aws: SimpleNamespace, end
 
 
 @pytest.mark.slow
-@pytest.mark.feature("answers: XGBoost")
+@pytest.mark.feature("responses: XGBoost")
 def test_trained_xgboost_model_is_served_in_aws_formats(
     aws: SimpleNamespace, endpoint: Any
 ) -> None:

@@ -1,4 +1,4 @@
-"""`sageloop local` through the command: its cloud by the real one, what asks it by forks.
+"""`sageloop local`: its cloud is started by a real process, its other commands run in forks.
 
 That each command starts as a program of its own is tested in ``test_cli_shell.py``.
 """
@@ -144,13 +144,13 @@ def test_status_counts_and_names_what_policies_deny(shell: Shell) -> None:
     with pytest.raises(ClientError, match="AccessDenied"):
         s3.list_buckets()
 
-    told = shell.local("status", "--json", "access.json")
+    shown = shell.local("status", "--json", "access.json")
 
     access = json.loads((shell.folder / "access.json").read_text())["iam"]
     assert (access["mode"], access["denied"]) == ("enforce", 1)
-    assert "access policies are enforced: calls that they deny are refused" in told.stdout
-    assert "denied calls: 1" in told.stdout.splitlines()
-    assert f"  {role} was denied s3:ListAllMyBuckets on arn:aws:s3:::*: " in told.stdout
+    assert "access policies are enforced: calls that they deny are refused" in shown.stdout
+    assert "denied calls: 1" in shown.stdout.splitlines()
+    assert f"  {role} was denied s3:ListAllMyBuckets on arn:aws:s3:::*: " in shown.stdout
 
 
 def test_up_takes_the_access_mode(tmp_path: Path) -> None:
@@ -288,3 +288,41 @@ def test_down_ends_the_cloud_and_its_processes(shell: Shell) -> None:
     assert "all its processes have stopped" in output.stdout
     assert survivors(everyone) == []
     assert shell.local("status").returncode == 2
+
+
+def test_access_lists_needed_and_spare_permissions_and_denials(shell: Shell) -> None:
+    cloud = shell.cloud()
+    role = make_role(
+        cloud.client("iam"), "lister", {
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Effect": "Allow", "Action": "sts:AssumeRole",
+                "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+            }],
+        }, "s3:ListAllMyBuckets", "s3:GetObject",
+    )  # fmt: skip
+    keys = session_keys(cloud.client("sts"), role)
+    s3 = boto3.client("s3", endpoint_url=cloud.endpoint_url, region_name="us-east-1", **keys)
+    s3.list_buckets()
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.create_bucket(Bucket="another")
+
+    shown = shell.local("access", "lister", "--suggest", "--json", "access.json")
+
+    assert shown.returncode == 0, shown.stderr
+    first, *lines = shown.stdout.splitlines()
+    assert first == f"{role}: 1 needed, 0 redundant, 1 spare, 1 denied"
+    assert lines[0].startswith("  spare  s3:GetObject (work, Statement[0])")
+    assert lines[1].startswith("  denied  s3:CreateBucket on arn:aws:s3:::another: because no")
+    assert json.loads("\n".join(lines[2:]))["Statement"] == [{
+        "Effect": "Allow", "Action": ["s3:ListAllMyBuckets"], "Resource": ["arn:aws:s3:::*"],
+    }]  # fmt: skip
+    (usage,) = json.loads((shell.folder / "access.json").read_text())["roles"]
+    assert usage["role"] == role
+
+
+def test_access_of_an_unknown_role_is_refused_in_one_line(shell: Shell) -> None:
+    refused = shell.local("access", "nobody")
+
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines() == ["no role nobody; sageloop local access lists them"]

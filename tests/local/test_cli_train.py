@@ -18,8 +18,8 @@ from roles import FUNCTION, JOB, LAMBDA, SAGEMAKER, actions_of, make_role, trust
 from sageloop.local_cloud import images
 from tests import forked
 
-IMAGE, BUCKET = "own/by-hand:1", "by-hand"
-ROLE = "arn:aws:iam::123456789012:role/by-hand"
+IMAGE, BUCKET = "own/manual:1", "manual"
+ROLE = "arn:aws:iam::123456789012:role/manual"
 PROGRAM = """
 import json, os, pathlib, sys
 base = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
@@ -60,7 +60,7 @@ def document() -> dict[str, Any]:
 def deploy(client: Any) -> None:
     """The resources of a job's stack that a manual start needs."""
     make_role(
-        client("iam"), "by-hand", trust(LAMBDA, SAGEMAKER), *FUNCTION, *JOB,
+        client("iam"), "manual", trust(LAMBDA, SAGEMAKER), *FUNCTION, *JOB,
         *actions_of("start_training", "on_job_change"),
     )  # fmt: skip
     client("s3").create_bucket(Bucket=BUCKET)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -14,14 +13,11 @@ from sageloop.local_cloud.client import LocalCloud, LocalCloudError
 from sageloop.local_cloud.template import CloudTemplate, TemplateError
 
 
-@pytest.fixture(scope="module")
-def template() -> Iterator[CloudTemplate]:
-    """A template of this module, in place of the session's."""
-    before = LocalCloud.template
-    with CloudTemplate() as template:
-        LocalCloud.template = template
-        yield template
-        LocalCloud.template = before
+@pytest.fixture
+def template() -> CloudTemplate:
+    """The session's template, from which ``LocalCloud.start`` forks."""
+    assert LocalCloud.template is not None
+    return LocalCloud.template
 
 
 @pytest.mark.slow
@@ -97,6 +93,22 @@ def test_stopped_cloud_leaves_no_process(template: CloudTemplate) -> None:
         processes = [server, *server.children(recursive=True)]
 
     assert psutil.wait_procs(processes, timeout=20)[1] == []
+
+
+def test_cpu_time_of_an_ended_cloud_is_counted_with_its_template(template: CloudTemplate) -> None:
+    with LocalCloud.start() as cloud:
+        server = psutil.Process(cloud.pid)
+        parent = server.parent()
+        assert parent is not None
+        before = _of_ended_children(parent)
+        used = server.cpu_times().user
+
+    assert used > 0
+    assert _of_ended_children(parent) - before >= used
+
+
+def _of_ended_children(process: psutil.Process) -> float:
+    return float(process.cpu_times().children_user)
 
 
 def test_killed_cloud_leaves_no_process(template: CloudTemplate) -> None:

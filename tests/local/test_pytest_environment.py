@@ -1,7 +1,7 @@
 """The fixture `local_cloud` isolates the test process from accounts, and keeps moto's mocks.
 
 A run of pytest with a cloud takes 4 s of CPU: modules of users' tests with the same options are
-run together, and each test here looks at what became of one of them.
+run together, and each test here checks the outcomes of one of them.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ def users_tests(folder: Path, aws: FakeAws, *options: str, ini: str = "", **modu
 
 
 def _outcomes(report: Path) -> Mapping[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
+    outcomes: dict[str, list[str]] = defaultdict(list)
     for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314 - written by pytest
         module = case.attrib["classname"].split(".")[0].removeprefix("test_")
-        found[module].append(next((each.tag for each in case if each.tag in _WRONG), "passed"))
-    return found
+        outcomes[module].append(next((each.tag for each in case if each.tag in _WRONG), "passed"))
+    return outcomes
 
 
 _WRONG = ("failure", "error", "skipped")

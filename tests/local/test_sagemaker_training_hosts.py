@@ -187,7 +187,7 @@ def test_isolated_container_has_no_network(aws: SimpleNamespace, program: Any) -
     assert without["TrainingJobStatus"] == "Completed"
 
 
-@pytest.mark.feature("training: own entry point")
+@pytest.mark.feature("training: custom entry point")
 def test_entry_point_of_the_job_replaces_that_of_the_image(
     aws: SimpleNamespace, program: Any
 ) -> None:

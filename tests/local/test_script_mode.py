@@ -51,7 +51,7 @@ def reported(aws: SimpleNamespace, job: str) -> dict[str, Any]:
     return content
 
 
-@pytest.mark.feature("training: own code with scikit-learn")
+@pytest.mark.feature("training: custom code with scikit-learn")
 def test_script_receives_hyperparameters_and_channels(aws: SimpleNamespace) -> None:
     aws.s3.put_object(Bucket=BUCKET, Key="train/a.csv", Body=csv(10))
     made = script_job(
@@ -122,7 +122,7 @@ def test_isolated_job_with_code_in_s3_fails_in_one_line(aws: SimpleNamespace) ->
     assert "its code must come as a channel" in job["FailureReason"]
 
 
-@pytest.mark.feature("bad input: code that is not there")
+@pytest.mark.feature("bad input: missing code")
 def test_missing_archive_is_named_in_the_failure(aws: SimpleNamespace) -> None:
     made = script_job(aws, "job", {"train.py": DUMP})
     aws.s3.delete_object(Bucket=BUCKET, Key="code/sourcedir.tar.gz")
@@ -238,7 +238,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-@pytest.mark.feature("training: requirements in a cached environment of their own")
+@pytest.mark.feature("training: requirements in a cached overlay environment")
 def test_requirements_are_installed_once(aws: SimpleNamespace, cache: Path) -> None:
     name = "sageloop_tiny"
     files = {
@@ -260,7 +260,7 @@ def test_requirements_are_installed_once(aws: SimpleNamespace, cache: Path) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.feature("training: requirements in a cached environment of their own")
+@pytest.mark.feature("training: requirements in a cached overlay environment")
 def test_concurrent_hosts_share_one_installation(aws: SimpleNamespace, cache: Path) -> None:
     name = "sageloop_shared"
     files = {

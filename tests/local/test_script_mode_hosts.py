@@ -77,7 +77,7 @@ def test_data_parallel_library_is_replaced_by_gloo(aws: SimpleNamespace) -> None
     assert job.get("FailureReason") is None
     reported = json.loads(files_in(aws, "out/job/output/model.tar.gz")["reported.json"])
     assert (reported["sum"], reported["world"]) == (3.0, 2)
-    assert any("stands in for SageMaker's data parallel" in m for m in messages(aws, "job"))
+    assert any("replaces SageMaker's data parallel" in m for m in messages(aws, "job"))
 
 
 @pytest.mark.slow

@@ -31,25 +31,35 @@ def handler(event, context):
         event["ResponseURL"], json.dumps(body).encode(), method="PUT"))
 """
 _APP = """
-import os
+import os, sys
 from aws_cdk import App, CfnOutput, CustomResource, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_lambda, aws_s3, aws_sqs, aws_ssm
 
-size = os.environ["SAGELOOP_SETTINGS"]
-app = App()
-base, top = Stack(app, "Base"), Stack(app, "Top")
-queue = aws_sqs.Queue(base, "Queue", visibility_timeout=Duration.seconds(int(size)))
-bucket = aws_s3.Bucket(top, "Bucket", removal_policy=RemovalPolicy.DESTROY)
-function = aws_lambda.Function(
-    top, "Function", runtime=aws_lambda.Runtime.PYTHON_3_11, handler="index.handler",
-    code=aws_lambda.Code.from_asset("code"),
-)
-check = CustomResource(top, "Check", service_token=function.function_arn, properties={"Size": size})
-aws_ssm.StringParameter(top, "Where", parameter_name="/where", string_value=queue.queue_arn)
-CfnOutput(top, "Doubled", value=check.get_att_string("Doubled"))
-CfnOutput(top, "BucketName", value=bucket.bucket_name)
-app.synth()
+def synth(size, **options):
+    app = App(**options)
+    base, top = Stack(app, "Base"), Stack(app, "Top")
+    queue = aws_sqs.Queue(base, "Queue", visibility_timeout=Duration.seconds(int(size)))
+    bucket = aws_s3.Bucket(top, "Bucket", removal_policy=RemovalPolicy.DESTROY)
+    function = aws_lambda.Function(
+        top, "Function", runtime=aws_lambda.Runtime.PYTHON_3_11, handler="index.handler",
+        code=aws_lambda.Code.from_asset("code"),
+    )
+    check = CustomResource(
+        top, "Check", service_token=function.function_arn, properties={"Size": size}
+    )
+    aws_ssm.StringParameter(top, "Where", parameter_name="/where", string_value=queue.queue_arn)
+    CfnOutput(top, "Doubled", value=check.get_att_string("Doubled"))
+    CfnOutput(top, "BucketName", value=bucket.bucket_name)
+    app.synth()
+
+if len(sys.argv) == 1:
+    synth(os.environ["SAGELOOP_SETTINGS"])
+for size in sys.argv[1:]:
+    synth(size, outdir="size-" + size)
 """
+_SIZES = ("20", "30", "13", "40")
+# What the CLI tells an app, as far as templates depend on it.
+_CONTEXT = json.dumps({"aws:cdk:enable-path-metadata": True, "aws:cdk:enable-asset-metadata": True})
 
 
 @pytest.fixture(scope="module")
@@ -59,21 +69,31 @@ def cloud() -> Iterator[LocalCloud]:
 
 
 class SmallApp:
-    """A two-stack app in a folder; one number determines what it deploys."""
+    """A two-stack app in a folder; one number determines what it deploys.
+
+    Its first deployment and the ``diff`` after it run the app; the other commands are given
+    assemblies, which one run of the app has written for all of them.
+    """
 
     def __init__(self, folder: Path, cloud: LocalCloud) -> None:
         (folder / "app.py").write_text(_APP)
         (folder / "cdk.json").write_text(json.dumps({"app": f"{sys.executable} app.py"}))
         (folder / "code").mkdir()
         (folder / "code" / "index.py").write_text(_CODE)
+        synthesised = subprocess.run(
+            [sys.executable, "app.py", *_SIZES], cwd=folder, text=True, capture_output=True,
+            check=False, env={**os.environ, "CDK_CONTEXT_JSON": _CONTEXT},
+        )  # fmt: skip
+        assert synthesised.returncode == 0, synthesised.stderr
         self._cdk = Cdk(folder, cloud, work=folder, log=folder / "cdk.log")
         self.cloud = cloud
 
-    def run(self, *arguments: str, size: int) -> CdkResult:
-        return self._cdk.run(*arguments, settings=str(size), validate=False)
+    def run(self, *arguments: str, size: int, app: bool = False) -> CdkResult:
+        given = arguments if app else (*arguments, "--app", f"size-{size}")
+        return self._cdk.run(*given, settings=str(size), validate=False)
 
-    def deploy(self, size: int) -> CdkResult:
-        return self.run("deploy", "--all", "--require-approval", "never", size=size)
+    def deploy(self, size: int, *, app: bool = False) -> CdkResult:
+        return self.run("deploy", "--all", "--require-approval", "never", size=size, app=app)
 
     def statuses(self) -> dict[str, str]:
         listing = self.cloud.client("cloudformation").describe_stacks()["Stacks"]
@@ -88,7 +108,7 @@ class SmallApp:
 def small(tmp_path_factory: pytest.TempPathFactory, cloud: LocalCloud) -> SmallApp:
     """The app deployed with the number 20."""
     app = SmallApp(tmp_path_factory.mktemp("small"), cloud)
-    for ended in (app.run("bootstrap", size=20), app.deploy(20)):
+    for ended in (app.run("bootstrap", size=20), app.deploy(20, app=True)):
         assert ended.code == 0, ended.output
     return app
 
@@ -104,7 +124,7 @@ def test_deploy_creates_both_stacks_with_their_reference(small: SmallApp) -> Non
 
 
 def test_diff_right_after_deploy_reports_no_differences(small: SmallApp) -> None:
-    result = small.run("diff", "--fail", size=20)
+    result = small.run("diff", "--fail", size=20, app=True)
 
     assert result.code == 0, result.output
     assert result.output.count("There were no differences") == 2

@@ -152,7 +152,7 @@ def test_deployment_changes_instance_type_and_keeps_scaled_capacity(scaled: Scal
     assert scaled.calls("DeregisterScalableTarget") == 1
 
 
-@pytest.mark.feature("scaling: a rollback brings a champion's target back")
+@pytest.mark.feature("scaling: a rollback restores the scalable target of a champion")
 def test_failed_rollout_restores_the_scalable_target(scaled: ScaledStack) -> None:
     served = scaled.served()
     scaled.cloud.client("application-autoscaling").put_scheduled_action(

@@ -69,7 +69,8 @@ def app(code: Path) -> App:
         ),
     )  # fmt: skip
     JobTriggers(stack, "OnRaw", job=prepare, network=network, on_data=["raw/ready"])
-    role = HostingRole(stack, "ModelRole", key=store.key)
+    image = AlgorithmImage.find(stack, "xgboost", "3.0-5")
+    role = HostingRole(stack, "ModelRole", key=store.key, repository_arns=[image.repository_arn])
     store.grant_read(role, prefix="models/")
     score = TransformJob(
         stack, "Score", job="score", state=state, network=network,

@@ -45,7 +45,7 @@ def test_new_data_starts_a_tuning_job(search: dict[str, Any]) -> None:
     assert search["TrainingJobStatusCounters"]["Completed"] == 6
 
 
-@pytest.mark.feature("tuning: the best trial goes through the gate into the registry")
+@pytest.mark.feature("tuning: the gate evaluates and registers the best trial")
 def test_best_trial_is_promoted(loop: Loop, search: dict[str, Any]) -> None:
     best = search["BestTrainingJob"]["TrainingJobName"]
 

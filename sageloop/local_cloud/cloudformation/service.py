@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from sageloop.local_cloud.access.enforcement.service_acts import can_assume
 from sageloop.local_cloud.cloudformation.change_sets import ChangeSets
 from sageloop.local_cloud.cloudformation.context import (
     Context,
@@ -13,15 +14,17 @@ from sageloop.local_cloud.cloudformation.context import (
     Unsupported,
 )
 from sageloop.local_cloud.cloudformation.custom_resources import CustomResources
+from sageloop.local_cloud.cloudformation.errors import invalid
 from sageloop.local_cloud.cloudformation.read_api import ReadApi
 from sageloop.local_cloud.cloudformation.stack_api import StackApi
 from sageloop.local_cloud.cloudformation.stack_orchestrator import StackOrchestrator
-from sageloop.local_cloud.core.service import Service
+from sageloop.local_cloud.core.service import Call, Service
 from sageloop.local_cloud.core.wire import Request, Response
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
 
+_PRINCIPAL = "cloudformation.amazonaws.com"
 DURATIONS_PATH = "/_sageloop/cfn-durations"
 
 
@@ -55,6 +58,15 @@ class CloudFormationService(Service):
         self.include(ReadApi(self.context))
         cloud.front.add_route(DURATIONS_PATH, self._show_durations)
 
+    def handle(self, call: Call) -> dict[str, Any] | Response | None:
+        """Execute a call, if CloudFormation can assume the service role that it names."""
+        role = call.params.get("RoleARN")
+        if role is not None and not can_assume(
+            self.cloud, _PRINCIPAL, role, _stack_arn(call, self.cloud.account_id)
+        ):
+            raise invalid(f"Role {role} is invalid or cannot be assumed")
+        return super().handle(call)
+
     @property
     def durations(self) -> list[tuple[str, str, float]]:
         """Each completed operation: stack, kind, wall seconds from start to final status."""
@@ -67,6 +79,14 @@ class CloudFormationService(Service):
         ]
         body = json.dumps({"durations": rows}).encode()
         return Response(200, {"Content-Type": "application/json"}, body)
+
+
+def _stack_arn(call: Call, account_id: str) -> str:
+    name = str(call.params.get("StackName", ""))
+    if name.startswith("arn:"):
+        return name
+    # The stack's identifier is made later; policies can only name stacks by a pattern.
+    return f"arn:aws:cloudformation:{call.region}:{account_id}:stack/{name}/-"
 
 
 def _default_providers() -> ProviderOf:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from sageloop.local_cloud.access.caller import INTERNAL
-from sageloop.local_cloud.access.enforcement.mode import AccessMode
 from sageloop.local_cloud.access.enforcement.service_acts import Actor, service_actor
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def admits(cloud: Cloud, service_principal: str, target_arn: str, source_arn: st
 
     """
     refusal_of = _REFUSALS.get(target_arn.split(":")[2])
-    if refusal_of is None or cloud.authorizer.mode is AccessMode.OFF:
+    if refusal_of is None:
         return None
     # Only alarms still send the old key that a topic's default policy requires.
     old = {"aws:SourceOwner": cloud.account_id} if service_principal == _ALARMS else {}
@@ -115,7 +114,7 @@ def _key_refusal(delivery: _Delivery, key: str | None, encryption_context: str) 
         return None
     sender, arn = delivery.sender, delivery.arn
     if "alias/aws/" in key:
-        # The policy of an AWS managed key, which nobody can change, names principals of the
+        # The policy of an AWS managed key, which is fixed, names principals of the
         # account only.
         alias = f"arn:{arn.split(':')[1]}:kms:{sender.region}:{delivery.cloud.account_id}:{key}"
         managed = (

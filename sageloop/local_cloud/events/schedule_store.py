@@ -83,7 +83,7 @@ class ScheduleStore:
         with self.lock:
             if (region, name) in self.groups:
                 raise AwsError("ConflictException", f"Schedule group {name} already exists.", 409)
-            arn = f"arn:aws:scheduler:{region}:{self._account_id}:schedule-group/{name}"
+            arn = self.group_arn(region, name)
             made = Group(name=name, arn=arn, created=now, tags=tags)
             self.groups[(region, name)] = made
             return made
@@ -96,6 +96,10 @@ class ScheduleStore:
         if entry is None:
             raise missing(f"Schedule {name} does not exist.")
         return entry
+
+    def group_arn(self, region: str, name: str) -> str:
+        """The ARN of a group, whether or not it exists."""
+        return f"arn:aws:scheduler:{region}:{self._account_id}:schedule-group/{name}"
 
     def entry_arn(self, region: str, group: str, name: str) -> str:
         """The ARN of a schedule."""

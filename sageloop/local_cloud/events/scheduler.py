@@ -174,10 +174,9 @@ class SchedulerService(Service):
 
     def _sender(self, entry: Entry, target: dict[str, Any]) -> targets.Sender:
         # The role is assumed for the group of the schedule, which its trust policy may name.
-        group = self._store.group(entry.region, entry.group)
         return targets.Sender(
             service=SERVICE, source_arn=entry.arn, role_arn=target["RoleArn"],
-            role_source=group.arn,
+            role_source=self._store.group_arn(entry.region, entry.group),
         )  # fmt: skip
 
     def _body(

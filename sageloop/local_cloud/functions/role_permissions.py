@@ -14,10 +14,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.access.enforcement.log_permissions import log_denial
-from sageloop.local_cloud.access.enforcement.service_acts import Actor, role_actor
+from sageloop.local_cloud.access.enforcement.network_permissions import interface_denial
+from sageloop.local_cloud.access.enforcement.service_acts import role_actor
 from sageloop.local_cloud.functions.errors import invalid
 
 if TYPE_CHECKING:
+    from sageloop.local_cloud.access.policy import Decision
     from sageloop.local_cloud.core.cloud import Cloud
     from sageloop.local_cloud.functions.log_writer import LogStream
 
@@ -45,21 +47,21 @@ class RolePermissions:
         """
         region, name = arn.split(":")[3], arn.split(":")[6]
         role = role_actor(self._cloud, settings["Role"], name, region=region)
-        if settings.get("VpcConfig", {}).get("SubnetIds"):
-            interface = f"{_owner(role, 'ec2')}:network-interface/*"
-            for action in _INTERFACES:
-                resource = "*" if action.startswith("Describe") else interface
-                _require(role, "EC2", action, resource)
+        vpc = settings.get("VpcConfig", {})
+        if vpc.get("SubnetIds"):
+            _refuse("EC2", interface_denial(
+                role, _INTERFACES, subnets=vpc["SubnetIds"], groups=vpc.get("SecurityGroupIds", ())
+            ))  # fmt: skip
         target = settings.get("DeadLetterConfig", {}).get("TargetArn")
         if target:
             service, action = _SEND[target.split(":")[2]]
-            _require(role, service, action, target)
+            _refuse(service, role.denial(f"{service.lower()}:{action}", target))
 
     def check_queue(self, role_arn: str, queue_arn: str) -> None:
         """Refuse a role that may not poll a queue. Raises InvalidParameterValueException."""
         role = role_actor(self._cloud, role_arn, "service", region=queue_arn.split(":")[3])
         for action in _RECEIVE:
-            _require(role, "SQS", action, queue_arn)
+            _refuse("SQS", role.denial(f"sqs:{action}", queue_arn))
 
     def may_log(self, stream: LogStream, function: str) -> bool:
         """Whether the role may write to a log stream; a denial is logged once."""
@@ -78,13 +80,9 @@ class RolePermissions:
         return False
 
 
-def _require(role: Actor, service: str, action: str, resource: str) -> None:
-    if role.denial(f"{service.lower()}:{action}", resource) is not None:
+def _refuse(service: str, denial: Decision | None) -> None:
+    if denial is not None:
+        action = denial.request.action.partition(":")[2]
         raise invalid(
             f"The provided execution role does not have permissions to call {action} on {service}"
         )
-
-
-def _owner(role: Actor, service: str) -> str:
-    partition = role.caller.arn.split(":")[1]
-    return f"arn:{partition}:{service}:{role.region}:{role.cloud.account_id}"

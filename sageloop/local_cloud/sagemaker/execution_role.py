@@ -7,10 +7,11 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/security-confused-deputy-prevent
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sageloop.local_cloud.access.enforcement.service_acts import Actor, can_assume, role_actor
+from sageloop.local_cloud.access.enforcement.network_permissions import interface_denial
+from sageloop.local_cloud.access.enforcement.service_acts import can_assume, role_actor
 from sageloop.local_cloud.core.errors import AwsError
 
 if TYPE_CHECKING:
@@ -22,10 +23,10 @@ PRINCIPAL = "sagemaker.amazonaws.com"
 SESSION = "SageMaker"
 _IMAGE = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([^:@]+)")
 _PULL = ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer")
-_DESCRIBE = ("DescribeDhcpOptions", "DescribeNetworkInterfaces", "DescribeSecurityGroups",
-             "DescribeSubnets", "DescribeVpcs")  # fmt: skip
-_ON_INTERFACE = ("CreateNetworkInterfacePermission", "DeleteNetworkInterface",
-                 "DeleteNetworkInterfacePermission")  # fmt: skip
+_INTERFACES = ("DescribeDhcpOptions", "DescribeNetworkInterfaces", "DescribeSecurityGroups",
+               "DescribeSubnets", "DescribeVpcs", "CreateNetworkInterface",
+               "CreateNetworkInterfacePermission", "DeleteNetworkInterface",
+               "DeleteNetworkInterfacePermission")  # fmt: skip
 
 
 def any_source(cloud: Cloud) -> str:
@@ -45,7 +46,7 @@ def check_role(cloud: Cloud, role_arn: str, *source_arns: str) -> None:
 
 
 def trust_refusal(cloud: Cloud, role_arn: str, *source_arns: str) -> str | None:
-    """Why SageMaker cannot assume a role, in AWS's words, or ``None`` if it can."""
+    """Why SageMaker cannot assume a role, with AWS's message, or ``None`` if it can."""
     if can_assume(cloud, PRINCIPAL, role_arn, *source_arns):
         return None
     return (
@@ -89,30 +90,13 @@ def network_refusal(cloud: Cloud, role_arn: str, vpc: Mapping[str, Any] | None) 
     """
     if not vpc:
         return None
-    role = role_actor(cloud, role_arn, SESSION)
-    denial = next((one for one in _network_denials(role, vpc) if one is not None), None)
+    denial = interface_denial(
+        role_actor(cloud, role_arn, SESSION), _INTERFACES, subnets=vpc["Subnets"],
+        groups=vpc["SecurityGroupIds"],
+    )  # fmt: skip
     if denial is None:
         return None
     return f"ClientError: A VpcConfig requires {denial.request.action}: {denial.message}"
-
-
-def _network_denials(role: Actor, vpc: Mapping[str, Any]) -> Iterator[Decision | None]:
-    for action in _DESCRIBE:
-        yield role.denial(f"ec2:{action}", "*")
-    owner = f"arn:{_partition(role)}:ec2:{role.region}:{role.cloud.account_id}"
-    interface = f"{owner}:network-interface/*"
-    placed = [
-        *(f"{owner}:subnet/{subnet}" for subnet in vpc["Subnets"]),
-        *(f"{owner}:security-group/{group}" for group in vpc["SecurityGroupIds"]), interface,
-    ]  # fmt: skip
-    for resource in placed:
-        yield role.denial("ec2:CreateNetworkInterface", resource)
-    for action in _ON_INTERFACE:
-        yield role.denial(f"ec2:{action}", interface)
-
-
-def _partition(role: Actor) -> str:
-    return role.caller.arn.split(":")[1]
 
 
 def _repository_of(image: str) -> tuple[str, str, str]:

@@ -1,6 +1,6 @@
 """Evaluates access to deployed stacks as AWS does: roles, buckets, keys, and one request.
 
-References become the ARNs of ``policies.sample``; account and region are those of its samples.
+References become the ARNs of ``policies.sample_of``; account and region are those of its samples.
 """
 
 from __future__ import annotations

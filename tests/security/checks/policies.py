@@ -87,7 +87,7 @@ def literal(combined: CombinedStacks, near: str, value: Any) -> Any:
         return value
     for pseudo, sample in _PSEUDO.items():
         value = value.replace(pseudo, sample)
-    return _REFERENCE.sub(lambda result: sample(combined, near, result[0]), value)
+    return _REFERENCE.sub(lambda result: sample_of(combined, near, result[0]), value)
 
 
 def sample_name(target: str) -> str:
@@ -95,7 +95,7 @@ def sample_name(target: str) -> str:
     return target.replace("/", "-").lower()
 
 
-def sample(combined: CombinedStacks, near: str, reference: str) -> str:
+def sample_of(combined: CombinedStacks, near: str, reference: str) -> str:
     """A sample for a reference: the unique ARN or name of a resource."""
     target = combined.named(reference, near)
     kind = None if target is None else combined.types[target]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk import Stack, Token
+from aws_cdk import Token
 from aws_cdk import aws_ecr as ecr
 
 from constructs_lib import (
@@ -21,6 +21,8 @@ from constructs_lib import (
     SKLearn,
     SourceCode,
     TensorFlow,
+    TrainingRole,
+    XGBoost,
     XGBoostScript,
 )
 
@@ -264,13 +266,28 @@ def test_custom_image_has_code(anew: Ground, source: SourceCode) -> None:
     assert request["InputDataConfig"][-1]["ChannelName"] == "code"
 
 
-def test_role_can_pull_image_of_repository(stack: Stack) -> None:
-    repository = ecr.Repository.from_repository_name(stack, "Repository", "mine")
+def test_role_can_pull_image_of_repository(anew: Ground) -> None:
+    repository = ecr.Repository.from_repository_name(anew.stack, "Repository", "mine")
+    image = CustomImage.from_repository(repository, tag="7")
 
-    image = CustomImage.from_repository(repository, tag="7").image(stack)
+    role = anew.job(algorithm=image, **_DATA).specification.role
 
     assert image.uri.endswith("mine:7")
-    assert image.repository_arn == repository.repository_arn
+    assert role.policy is not None
+    statements = anew.stack.resolve(role.policy.document)["Statement"]
+    (pull,) = [each for each in statements if "ecr:BatchGetImage" in each["Action"]]
+    assert pull["Resource"] == anew.stack.resolve(repository.repository_arn)
+
+
+def test_role_pulls_an_image_that_it_knows_by_one_statement(anew: Ground) -> None:
+    image = XGBoost(hyperparameters={"num_round": 1}).image(anew.stack)
+    role = TrainingRole(anew.stack, "Mine", repository_arns=[image.repository_arn])
+
+    anew.job(role=role)
+
+    assert role.policy is not None
+    statements = anew.stack.resolve(role.policy.document)["Statement"]
+    assert len([each for each in statements if "ecr:BatchGetImage" in each["Action"]]) == 1
 
 
 def test_image_without_uri_is_refused() -> None:

@@ -32,7 +32,7 @@ def test_role_can_be_assumed_for_this_account_only(
     assert statement["Condition"]["ArnLike"]["aws:SourceArn"]["Fn::Join"][1][-1] == f":{source}"
 
 
-def test_grants_to_a_role_stand_in_a_managed_policy(stack: Stack) -> None:
+def test_grants_to_a_role_are_in_a_managed_policy(stack: Stack) -> None:
     role = TrainingRole(stack, "Role")
 
     DataStore(stack, "Store").grant_read(role, prefix="datasets/")

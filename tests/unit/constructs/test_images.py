@@ -67,7 +67,7 @@ def test_cpu_only_image_is_refused_on_gpus() -> None:
         AlgorithmImage.find(_stack("eu-west-1"), "sklearn", "1.4-2", instance_type="ml.g5.xlarge")
 
 
-@pytest.mark.feature("training: unknown version lists what there is")
+@pytest.mark.feature("training: unknown version lists the known ones")
 def test_image_refuses_unknown_version(stack: Stack) -> None:
     with pytest.raises(
         ConfigurationError, match=r"version must be one of 0.90-1, .*3.2-0 for xgboost, got '9.9-9'"
@@ -75,7 +75,7 @@ def test_image_refuses_unknown_version(stack: Stack) -> None:
         AlgorithmImage.xgboost(stack, "9.9-9")
 
 
-@pytest.mark.feature("training: unknown region lists what there is")
+@pytest.mark.feature("training: unknown region lists the known ones")
 def test_image_refuses_unknown_region() -> None:
     with pytest.raises(
         ConfigurationError, match=r"region must be one of af-south-1, .* for kmeans, got 'moon-1'"

@@ -58,7 +58,7 @@ def test_inputs_and_outputs_have_paths(anew: Ground) -> None:
     assert output["S3Output"]["S3UploadMode"] == "Continuous"
 
 
-@pytest.mark.feature("processing: own code on an image of AWS")
+@pytest.mark.feature("processing: custom code on an image of AWS")
 def test_code_is_input_and_entry_point(anew: Ground, code: Path) -> None:
     job = processing(
         anew, image=AlgorithmImage.find(anew.stack, "sklearn", "1.2-1"),
@@ -92,6 +92,17 @@ def test_role_reads_inputs_and_writes_outputs(anew: Ground) -> None:
     assert "/raw/*" in text
     assert "/datasets/train/*" in text
     assert "s3:DeleteObject" not in text
+
+
+def test_role_can_pull_the_image(anew: Ground) -> None:
+    image = AlgorithmImage.find(anew.stack, "sklearn", "1.4-2")
+
+    role = processing(anew, image=image).specification.role
+
+    assert role.policy is not None
+    text = json.dumps(anew.stack.resolve(role.policy.document))
+    assert json.dumps(anew.stack.resolve(image.repository_arn)) in text
+    assert "ecr:GetAuthorizationToken" in text
 
 
 @pytest.mark.feature("processing: lifecycle of the resource")

@@ -179,7 +179,7 @@ _GROUP = InstanceGroup(name="one", instance_type="ml.m5.large")
          "instance_type must be one of ml.g5.xlarge, ml.g5.2xlarge"),
         ({"instance_count": 0}, "instance_count must be between 1 and 100, got 0"),
         ({"volume_gb": 0}, "volume_gb must be between 1 and 16384, got 0"),
-        ({"groups": [_GROUP], "instance_type": "ml.m5.large"}, "groups stand in place of"),
+        ({"groups": [_GROUP], "instance_type": "ml.m5.large"}, "groups replace"),
         ({"groups": [_GROUP, _GROUP]}, "groups must have unique names, got one, one"),
         ({"groups": [InstanceGroup(name=str(n), instance_type="ml.m5.large") for n in range(6)]},
          "groups must be 1 to 5, got 6"),

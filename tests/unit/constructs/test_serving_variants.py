@@ -23,7 +23,7 @@ from .serving import (
 )
 
 
-@pytest.mark.feature("serving constructs: several weighted variants with models of their own")
+@pytest.mark.feature("serving constructs: several weighted variants with different models")
 def test_variants_share_the_traffic_by_weight(anew: Ground) -> None:
     other = model(anew, "Other")
     variants = [Variant(name="A", weight=0.9), Variant(name="B", model=other, weight=0.1)]

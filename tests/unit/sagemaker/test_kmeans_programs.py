@@ -127,7 +127,7 @@ def centers(folder: Path) -> Any:
     return archive.load(folder / "model" / kmeans.MODEL_FILE, kmeans.MODEL_FORMAT)["centers"]
 
 
-@pytest.mark.feature("answers: K-means")
+@pytest.mark.feature("responses: K-means")
 def test_response_has_nearest_cluster_and_distance(url: str, base: Path) -> None:
     status, body, kind = invoke(url, b"8,8\n", Content_Type="text/csv")
 

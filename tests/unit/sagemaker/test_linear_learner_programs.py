@@ -294,7 +294,7 @@ def test_two_hosts_train_the_same_model_as_one(tmp_path: Path) -> None:
     np.testing.assert_array_equal(ours.weights, reference.weights)
 
 
-@pytest.mark.feature("answers: linear learner")
+@pytest.mark.feature("responses: linear learner")
 def test_response_has_score_and_label_in_each_documented_format(url: str, base: Path) -> None:
     payload = csv(FEATURES[:2])
     expected = load(base / "model").scores(FEATURES[:2])[:, 0]

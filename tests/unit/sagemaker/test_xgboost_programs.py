@@ -85,7 +85,7 @@ def test_csv_predictions_are_on_one_line(url: str) -> None:
     assert second == pytest.approx(300, abs=10)
 
 
-@pytest.mark.feature("answers: XGBoost")
+@pytest.mark.feature("responses: XGBoost")
 def test_response_has_scores_in_each_format(url: str) -> None:
     payload = b"100,1\n150,0\n"
     plain = {"Content_Type": "text/csv"}
@@ -263,7 +263,7 @@ def test_host_without_data_does_not_participate(tmp_path: Path) -> None:
     assert (tmp_path / "algo-2" / "model" / "xgboost-model").is_file()
 
 
-@pytest.mark.feature("training: XGBoost goes on from its checkpoints")
+@pytest.mark.feature("training: XGBoost resumes from its checkpoints")
 def test_training_continues_from_latest_checkpoint(tmp_path: Path) -> None:
     data = {"train": csv(100)}
     whole = train("xgboost", tmp_path / "whole", {"num_round": "12"}, data, **CSV)

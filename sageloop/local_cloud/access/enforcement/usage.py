@@ -114,7 +114,8 @@ def _grants(
             for action in statement.actions.texts:
                 changed = [*policies]
                 changed[place] = policy.without_action(statement, action)
-                need = _need(statement, action, allowed, _under(redecide, changed))
+                grant = (policy, statement, action)
+                need = _need(grant, allowed, _under(redecide, changed))
                 yield Grant(policy.name, statement.name, action, need)
 
 
@@ -123,17 +124,18 @@ def _under(redecide: Redecide, policies: Sequence[Policy]) -> Callable[[Decision
 
 
 def _need(
-    statement: Statement, action: str, allowed: Sequence[DecisionRecord],
+    grant: tuple[Policy, Statement, str], allowed: Sequence[DecisionRecord],
     still_allowed: Callable[[DecisionRecord], bool],
 ) -> Need:  # fmt: skip
+    policy, statement, action = grant
     matches = patterns.wildcard(action.lower())
-    found = False
-    for record in allowed:
-        if not matches(record.action.lower()) or not _applies(statement, record):
-            continue
-        if not still_allowed(record):
-            return Need.NEEDED
-        found = True
+    source = f"{policy.name or 'policy'} {statement.name}"
+    own = [record for record in allowed if matches(record.action.lower())]
+    # Another statement allows the others already.
+    decided = [record for record in own if record.source == source]
+    if not all(map(still_allowed, decided)):
+        return Need.NEEDED
+    found = bool(decided) or any(_applies(statement, record) for record in own)
     return Need.REDUNDANT if found else Need.SPARE
 
 

@@ -141,9 +141,9 @@ class _Training:
         rate = examples / max(time.monotonic() - self._began, 1e-9)
         platform.progress(self._job.host, (epoch + 1) / self._settings.epochs, rate)
         self._rate = rate
-        return self._goes_on(mean_losses[self._monitored], at)
+        return self._continues(mean_losses[self._monitored], at)
 
-    def _goes_on(self, loss: float, at: Array) -> bool:
+    def _continues(self, loss: float, at: Array) -> bool:
         if not np.isfinite(loss):
             raise DataError(f"the loss became {loss}; is learning_rate too high?")
         before = np.inf if self._best is None else self._best[0]

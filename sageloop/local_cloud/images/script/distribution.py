@@ -64,9 +64,9 @@ def launch(training: Training, program: Program, framework: Framework | None) ->
     variables = _torch_variables(training) if framework == PYTORCH else {}
     if training.group not in training.distribution_groups:
         return Launch(single, variables)
-    for key, stood_in_for in _TORCHRUN.items():
+    for key, replaced_kind in _TORCHRUN.items():
         if training.framework.get(key):
-            return _torchrun(training, program, stood_in_for)
+            return _torchrun(training, program, replaced_kind)
     if training.framework.get("sagemaker_mpi_enabled"):
         count = training.framework.get("sagemaker_mpi_num_processes")
         processes = processes_per_host(training) * len(training.distribution_hosts)
@@ -91,7 +91,7 @@ def meeting_point(environment: Mapping[str, str], host: str) -> tuple[str, int]:
     return named, int(environment.get("SAGELOOP_MASTER_PORT", _PORT))
 
 
-def _torchrun(training: Training, program: Program, stood_in_for: str | None) -> Launch:
+def _torchrun(training: Training, program: Program, replaced_kind: str | None) -> Launch:
     if program.kind is not Kind.SCRIPT:
         raise ClientError(
             f"torchrun starts a Python script, and {program.name} is a {program.kind}; name a "
@@ -105,8 +105,8 @@ def _torchrun(training: Training, program: Program, stood_in_for: str | None) ->
         options += ["--node_rank", hosts.index(training.host)]
     else:
         options += ["--standalone"]
-    notes = () if stood_in_for is None else (
-        f"torchrun with gloo stands in for {stood_in_for}: the results are those of the same "
+    notes = () if replaced_kind is None else (
+        f"torchrun with gloo replaces {replaced_kind}: the results are those of the same "
         "algorithm, the speed is not",
     )  # fmt: skip
     run = [program.python, "-m", "torch.distributed.run", *(str(word) for word in options)]
