@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from request_stage import client, served
-from roles import FUNCTION, LAMBDA, SAGEMAKER, allowing, trust
+from roles import FUNCTION, LAMBDA, SAGEMAKER, allowing, hosting_role, trust
 
 from sageloop.local_cloud.access.caller import SessionOrigin
 from sageloop.local_cloud.core.cloud import Cloud
@@ -21,6 +21,7 @@ from sageloop.local_cloud.sagemaker.training.s3 import JobStorage
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
+IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
 FEATURE = "access: calls from a VPC pass the policies of its endpoints"
 ANYBODY: dict[str, Any] = {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}
 ONLY_OPEN = ANYBODY | {"Resource": ["arn:aws:s3:::open", "arn:aws:s3:::open/*"]}
@@ -215,6 +216,31 @@ def test_jobs_read_their_data_through_the_endpoint_of_their_vpc(cloud: Cloud, re
     with pytest.raises(JobFailed, match="VPC endpoint policy"):
         inside.keys("s3://closed/")
     assert JobStorage(cloud, reader).keys("s3://closed/") == ["a"]
+
+
+def test_model_data_is_read_through_the_endpoint_of_the_vpc_of_the_model(cloud: Cloud) -> None:
+    place = network(cloud)
+    gateway(cloud, place, ONLY_OPEN)
+    arn = hosting_role(client(cloud, "iam"), "of-models")
+    sagemaker = client(cloud, "sagemaker")
+    sagemaker.create_model(
+        ModelName="inside", ExecutionRoleArn=arn,
+        PrimaryContainer={"Image": IMAGE, "ModelDataUrl": "s3://closed/a"},
+        VpcConfig={"Subnets": [place.subnet], "SecurityGroupIds": ["sg-1"]},
+    )  # fmt: skip
+    sagemaker.create_endpoint_config(
+        EndpointConfigName="inside",
+        ProductionVariants=[{"VariantName": "v", "ModelName": "inside", "InitialInstanceCount": 1,
+                             "InstanceType": "ml.m5.large"}],
+    )  # fmt: skip
+    sagemaker.create_endpoint(EndpointName="inside", EndpointConfigName="inside")
+
+    cloud.settle()
+
+    assert sagemaker.describe_endpoint(EndpointName="inside")["EndpointStatus"] == "Failed"
+    reads = [call for call in cloud.recorder.calls(action="s3:GetObject")
+             if "/of-models/" in call.principal]  # fmt: skip
+    assert "VPC endpoint policy" in reads[-1].access
 
 
 _SOURCE = """
