@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.figures import Figure, seconds
 
 _ROOT = Path(__file__).resolve().parents[1]
-# Wall seconds on two idle cores; the longest lane is bounded by what lands in 40 minutes.
+# Wall seconds on two idle cores; those of .ci/run take 40 minutes at most.
 _BOUNDS = {"test-unit": 120, "test": 480, "test-long": 600, "test-rest": 900}
 
 

@@ -44,7 +44,7 @@ def main() -> int:
     """Run the demo, print the table, and return 1 if it differs from the list."""
     parser = argparse.ArgumentParser(prog="scripts.policy_mutants", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the table here")
-    given = parser.parse_args()
+    options = parser.parse_args()
     console = Console()
     story = RecordedStory(Options(project=ROOT), console)
     report = story.run()
@@ -59,9 +59,9 @@ def main() -> int:
     console.print(f"{dict(counts)}; not listed {len(missing)}, listed and needed {len(obsolete)}")
     for line in [*missing, *obsolete]:
         console.print(line, highlight=False)
-    if given.json:
+    if options.json:
         document = {"counts": counts, "unneeded": rows, "missing": missing, "obsolete": obsolete}
-        given.json.write_text(json.dumps(document, indent=2) + "\n")
+        options.json.write_text(json.dumps(document, indent=2) + "\n")
     return 1 if missing or obsolete else 0
 
 
@@ -86,7 +86,7 @@ def stable(role: str) -> str:
 
 def listed() -> dict[tuple[str, str], str]:
     """The reasons of the listed permissions by role and action."""
-    entries = tomllib.loads(LISTED.read_text(encoding="utf-8"))["permission"]
+    entries = tomllib.loads(LISTED.read_text(encoding="utf-8")).get("permission", [])
     return {
         (role, action): entry["reason"]
         for entry in entries
@@ -99,9 +99,13 @@ def compare(
     rows: list[dict[str, str]], reasons: dict[tuple[str, str], str]
 ) -> tuple[list[str], list[str]]:
     """Permissions that are not listed, and listed ones that are needed."""
-    found = {(row["role"], row["action"]) for row in rows}
-    missing = sorted(f"not listed: {role} {action}" for role, action in found - reasons.keys())
-    obsolete = sorted(f"needed: {role} {action}" for role, action in reasons.keys() - found)
+    unneeded_pairs = {(row["role"], row["action"]) for row in rows}
+    missing = sorted(
+        f"not listed: {role} {action}" for role, action in unneeded_pairs - reasons.keys()
+    )
+    obsolete = sorted(
+        f"needed: {role} {action}" for role, action in reasons.keys() - unneeded_pairs
+    )
     return missing, obsolete
 
 

@@ -19,8 +19,8 @@ ACCOUNT = "123456789012"
 NAME = "tagged"
 FEATURE = "access: tags, sessions and services are condition keys"
 BY_TAG = {"Effect": "Allow", "Action": "*", "Resource": "*",
-          "Condition": {"StringEquals": {"aws:ResourceTag/team": "red"}}}  # fmt: skip
-PAIRS = [{"Key": "team", "Value": "red"}]
+          "Condition": {"StringEquals": {"aws:ResourceTag/team": "green"}}}  # fmt: skip
+PAIRS = [{"Key": "team", "Value": "green"}]
 
 
 def document(*statements: Any) -> str:
@@ -61,11 +61,11 @@ def queue(cloud: Cloud) -> str:
 def key(cloud: Cloud) -> str:
     kms = client(cloud, "kms")
     known = kms.list_aliases()["Aliases"]
-    found = [a["TargetKeyId"] for a in known if a["AliasName"] == f"alias/{NAME}"]
-    if not found:
-        found = [kms.create_key()["KeyMetadata"]["KeyId"]]
-        kms.create_alias(AliasName=f"alias/{NAME}", TargetKeyId=found[0])
-    return str(found[0])
+    values = [a["TargetKeyId"] for a in known if a["AliasName"] == f"alias/{NAME}"]
+    if not values:
+        values = [kms.create_key()["KeyMetadata"]["KeyId"]]
+        kms.create_alias(AliasName=f"alias/{NAME}", TargetKeyId=values[0])
+    return str(values[0])
 
 
 def secret(cloud: Cloud) -> str:
@@ -110,13 +110,13 @@ RESOURCES = [
     ),
     pytest.param(
         lambda cloud, made: made("sqs").send_message(QueueUrl=queue(cloud), MessageBody="m"),
-        lambda cloud: client(cloud, "sqs").tag_queue(QueueUrl=queue(cloud), Tags={"team": "red"}),
+        lambda cloud: client(cloud, "sqs").tag_queue(QueueUrl=queue(cloud), Tags={"team": "green"}),
         id="queue",
     ),
     pytest.param(
         lambda cloud, made: made("kms").describe_key(KeyId=key(cloud)),
         lambda cloud: client(cloud, "kms").tag_resource(
-            KeyId=key(cloud), Tags=[{"TagKey": "team", "TagValue": "red"}]
+            KeyId=key(cloud), Tags=[{"TagKey": "team", "TagValue": "green"}]
         ),
         id="key",
     ),
@@ -164,14 +164,14 @@ def test_tags_of_a_resource_are_condition_keys(
 
 
 def test_tags_of_an_object_are_condition_keys(cloud: Cloud) -> None:
-    statement = BY_TAG | {"Condition": {"StringEquals": {"s3:ExistingObjectTag/team": "red"}}}
+    statement = BY_TAG | {"Condition": {"StringEquals": {"s3:ExistingObjectTag/team": "green"}}}
     reader = client(cloud, "s3", *keys_of_user(cloud, "reader", statement))
     s3 = client(cloud, "s3")
     s3.create_bucket(Bucket="objects")
-    s3.put_object(Bucket="objects", Key="red", Body=b"x", Tagging="team=red")
+    s3.put_object(Bucket="objects", Key="green", Body=b"x", Tagging="team=green")
     s3.put_object(Bucket="objects", Key="blue", Body=b"x", Tagging="team=blue")
 
-    assert reader.get_object(Bucket="objects", Key="red")["Body"].read() == b"x"
+    assert reader.get_object(Bucket="objects", Key="green")["Body"].read() == b"x"
     with pytest.raises(ClientError, match="AccessDenied"):
         reader.get_object(Bucket="objects", Key="blue")
 
@@ -202,7 +202,7 @@ def test_sessions_from_before_a_moment_can_be_revoked(cloud: Cloud) -> None:
 TEMPLATE = {"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}}
 
 
-def test_cloudformation_calls_for_its_caller_and_says_so(cloud: Cloud) -> None:
+def test_calls_of_cloudformation_for_its_caller_have_called_via(cloud: Cloud) -> None:
     stacks = {"Effect": "Allow", "Action": "cloudformation:*", "Resource": "*"}
     queues = {"Effect": "Allow", "Action": "sqs:*", "Resource": "*",
               "Condition": {"ForAnyValue:StringEquals": {"aws:CalledVia": CLOUDFORMATION},
@@ -266,7 +266,7 @@ def test_policy_with_other_keys_is_stored(cloud: Cloud, statement: dict[str, Any
          "Resource": "arn:aws:s3:::a/${aws:PrincipalOrgID}/*"},
     ],
 )  # fmt: skip
-def test_keys_of_other_services_and_in_variables_are_found(
+def test_keys_of_other_services_and_in_variables_are_reported(
     cloud: Cloud, statement: dict[str, Any]
 ) -> None:
     with pytest.raises(ClientError, match="does not fill the condition key"):

@@ -15,7 +15,7 @@ from sageloop.local_cloud.core.cloud import Cloud
 
 ACCOUNT = "123456789012"
 ROOT = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
-NOBODY = {"AWS": f"arn:aws:iam::{ACCOUNT}:role/nobody"}
+MISSING_ROLE = {"AWS": f"arn:aws:iam::{ACCOUNT}:role/missing"}
 TRUST = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": ROOT}
 BUCKET = "arn:aws:s3:::documents"
 READ = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"{BUCKET}/*"}
@@ -140,22 +140,23 @@ BAD: list[tuple[Put, dict[str, Any], str, str]] = [
      "Policy document should not specify a principal."),
     (create_managed, READ | {"Action": "GetObject"}, "MalformedPolicyDocument",
      "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc."),
-    (create_role, TRUST | {"Principal": NOBODY}, "MalformedPolicyDocument",
-     f'Invalid principal in policy: "AWS":"{NOBODY["AWS"]}"'),
+    (create_role, TRUST | {"Principal": MISSING_ROLE}, "MalformedPolicyDocument",
+     f'Invalid principal in policy: "AWS":"{MISSING_ROLE["AWS"]}"'),
     (update_trust, TRUST | {"Action": "s3:GetObject"}, "MalformedPolicyDocument",
      "AssumeRole policy may only specify STS AssumeRole actions."),
-    (put_bucket, READ | {"Principal": NOBODY}, "MalformedPolicy", "Invalid principal in policy"),
+    (put_bucket, READ | {"Principal": MISSING_ROLE}, "MalformedPolicy",
+     "Invalid principal in policy"),
     (put_bucket, READ | {"Principal": ROOT, "Resource": "arn:aws:s3:::other/*"}, "MalformedPolicy",
      "Policy has invalid resource"),
     (set_topic, PUBLISH | {"Action": "sns:*"}, "InvalidParameter",
      "Invalid parameter: Policy statement action out of service scope!"),
-    (create_topic, PUBLISH | {"Principal": NOBODY}, "InvalidParameter",
+    (create_topic, PUBLISH | {"Principal": MISSING_ROLE}, "InvalidParameter",
      "Invalid parameter: Policy Error: PrincipalNotFound"),
     (set_queue, SEND | {"Action": "sns:Publish"}, "InvalidAttributeValue",
      "Invalid value for the parameter Policy."),
     (create_queue, SEND | {"Action": "sqs:SendMail"}, "InvalidAttributeValue",
      "Invalid value for the parameter Policy."),
-    (create_key, ON_KEY | {"Principal": NOBODY}, "MalformedPolicyDocumentException",
+    (create_key, ON_KEY | {"Principal": MISSING_ROLE}, "MalformedPolicyDocumentException",
      "Policy contains a statement with one or more invalid principals."),
     (put_secret, ON_SECRET | {"Effect": "allow"}, "MalformedPolicyDocumentException",
      "This resource policy contains a syntax error."),

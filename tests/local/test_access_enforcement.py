@@ -72,7 +72,7 @@ def test_allowed_call_is_carried_out(cloud: Cloud) -> None:
     assert response["Body"].read() == b"1,2\n"
 
 
-def test_call_on_another_resource_is_denied_in_the_words_of_s3(cloud: Cloud) -> None:
+def test_call_on_another_resource_is_denied_with_the_message_of_s3(cloud: Cloud) -> None:
     with pytest.raises(ClientError) as error:
         reader(cloud).get_object(Bucket="data", Key="test/rows.csv")
 
@@ -118,7 +118,7 @@ def test_deny_of_a_bucket_policy_holds_for_the_administrator(cloud: Cloud) -> No
         s3.put_object(Bucket="data", Key="a", Body=b"", ServerSideEncryption="AES256")
 
 
-def test_bucket_policy_alone_allows_a_role_of_the_account(cloud: Cloud) -> None:
+def test_bucket_policy_without_identity_policy_allows_a_role_of_the_account(cloud: Cloud) -> None:
     grant = {
         "Effect": "Allow", "Principal": {"AWS": ROLE}, "Action": "s3:GetObject",
         "Resource": "arn:aws:s3:::data/test/*",

@@ -176,7 +176,7 @@ def test_version_needs_an_action_of_its_own(cloud: Cloud, s3: Any) -> None:
     assert read(cloud, key="public/v", query=f"?versionId={version}").status == 200
 
 
-def test_missing_object_is_told_to_those_who_may_list_only(cloud: Cloud, s3: Any) -> None:
+def test_missing_object_is_not_found_for_callers_that_may_list(cloud: Cloud, s3: Any) -> None:
     make_public(s3, EVERYBODY)
     assert read(cloud, key="public/none").status == 403
 

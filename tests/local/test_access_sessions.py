@@ -35,13 +35,13 @@ def cloud() -> Iterator[Cloud]:
     with served() as made:
         s3 = client(made, "s3")
         s3.create_bucket(Bucket="sessions")
-        for key in ("a", "b", "red/x", "blue/x"):
+        for key in ("a", "b", "green/x", "blue/x"):
             s3.put_object(Bucket="sessions", Key=key, Body=b"x")
         yield made
 
 
 def role(cloud: Cloud, name: str, *permissions: Any, trust: Any = None, **change: Any) -> str:
-    """A role that the account trusts, unless the change says otherwise."""
+    """A role that the account trusts, unless the change differs."""
     iam = client(cloud, "iam")
     statement = {"Effect": "Allow", "Principal": ROOT, "Action": "sts:AssumeRole"} | change
     arn = iam.create_role(
@@ -128,11 +128,11 @@ def test_trust_in_a_user_needs_no_right_of_the_user(cloud: Cloud) -> None:
     ],
 )
 def test_condition_of_the_trust_policy_must_hold(
-    cloud: Cloud, name: str, condition: dict[str, Any], given: dict[str, str]
+    cloud: Cloud, name: str, condition: dict[str, Any], parameters: dict[str, str]
 ) -> None:
     arn = role(cloud, f"condition-{name}", READ, Condition=condition)
 
-    assert may_read(cloud, assume(cloud, arn, **given), "a")
+    assert may_read(cloud, assume(cloud, arn, **parameters), "a")
     assert refusal(assume, cloud=cloud, arn=arn)["Code"] == "AccessDenied"
 
 
@@ -168,8 +168,8 @@ def test_managed_policies_limit_a_session_too(cloud: Cloud) -> None:
     assert (may_read(cloud, keys, "a"), may_read(cloud, keys, "b")) == (True, False)
 
 
-def test_denial_by_a_session_policy_says_so(cloud: Cloud) -> None:
-    keys = assume(cloud, role(cloud, "says-so", READ), Policy=document(ONLY_A))
+def test_denial_by_a_session_policy_names_the_policy(cloud: Cloud) -> None:
+    keys = assume(cloud, role(cloud, "named", READ), Policy=document(ONLY_A))
 
     error = refusal(client(cloud, "s3", *keys).get_object, Bucket="sessions", Key="b")
 
@@ -214,39 +214,39 @@ def team(name: str) -> list[dict[str, str]]:
 
 
 def test_session_tags_are_tags_of_the_principal(cloud: Cloud, tagged: str) -> None:
-    keys = assume(cloud, tagged, Tags=team("red"))
+    keys = assume(cloud, tagged, Tags=team("green"))
 
-    assert (may_read(cloud, keys, "red/x"), may_read(cloud, keys, "blue/x")) == (True, False)
+    assert (may_read(cloud, keys, "green/x"), may_read(cloud, keys, "blue/x")) == (True, False)
 
 
 def test_session_tag_overrides_the_tag_of_the_role(cloud: Cloud) -> None:
     arn = role(cloud, "own-tag", TEAM, Action=["sts:AssumeRole", "sts:TagSession"])
-    client(cloud, "iam").tag_role(RoleName="own-tag", Tags=team("red"))
+    client(cloud, "iam").tag_role(RoleName="own-tag", Tags=team("green"))
 
     plain, other = assume(cloud, arn), assume(cloud, arn, Tags=team("blue"))
 
-    assert (may_read(cloud, plain, "red/x"), may_read(cloud, plain, "blue/x")) == (True, False)
-    assert (may_read(cloud, other, "red/x"), may_read(cloud, other, "blue/x")) == (False, True)
+    assert (may_read(cloud, plain, "green/x"), may_read(cloud, plain, "blue/x")) == (True, False)
+    assert (may_read(cloud, other, "green/x"), may_read(cloud, other, "blue/x")) == (False, True)
 
 
 def test_tagging_a_session_needs_the_trust_policy(cloud: Cloud) -> None:
     arn = role(cloud, "untagged", READ)
 
-    error = refusal(assume, cloud=cloud, arn=arn, Tags=team("red"))
+    error = refusal(assume, cloud=cloud, arn=arn, Tags=team("green"))
 
     assert "sts:TagSession" in error["Message"]
 
 
 def test_transitive_tags_are_inherited_and_others_are_not(cloud: Cloud, tagged: str) -> None:
-    passed = assume(cloud, tagged, Tags=team("red"), TransitiveTagKeys=["team"])
-    kept = assume(cloud, tagged, Tags=team("red"))
+    passed = assume(cloud, tagged, Tags=team("green"), TransitiveTagKeys=["team"])
+    kept = assume(cloud, tagged, Tags=team("green"))
 
-    assert may_read(cloud, assume(cloud, tagged, *passed), "red/x")
-    assert not may_read(cloud, assume(cloud, tagged, *kept), "red/x")
+    assert may_read(cloud, assume(cloud, tagged, *passed), "green/x")
+    assert not may_read(cloud, assume(cloud, tagged, *kept), "green/x")
 
 
 def test_transitive_tag_cannot_be_replaced(cloud: Cloud, tagged: str) -> None:
-    passed = assume(cloud, tagged, Tags=team("red"), TransitiveTagKeys=["team"])
+    passed = assume(cloud, tagged, Tags=team("green"), TransitiveTagKeys=["team"])
 
     with pytest.raises(ClientError, match="conflicts with a transitive tag key"):
         assume(cloud, tagged, *passed, Tags=team("blue"))
@@ -257,7 +257,7 @@ def test_size_of_policies_and_tags_is_returned(cloud: Cloud, tagged: str) -> Non
 
     plain = sts.assume_role(RoleArn=tagged, RoleSessionName="session")
     limited = sts.assume_role(
-        RoleArn=tagged, RoleSessionName="session", Policy=document(ONLY_A), Tags=team("red")
+        RoleArn=tagged, RoleSessionName="session", Policy=document(ONLY_A), Tags=team("green")
     )
 
     assert "PackedPolicySize" not in plain
@@ -335,11 +335,11 @@ def test_deny_in_the_trust_policy_refuses_a_token(cloud: Cloud, provider: dict[s
 
 
 def test_tags_of_a_token_need_the_right_to_tag(cloud: Cloud, provider: dict[str, str]) -> None:
-    stated = {"https://aws.amazon.com/tags": {"principal_tags": {"team": ["red"]}}}
+    stated = {"https://aws.amazon.com/tags": {"principal_tags": {"team": ["green"]}}}
     actions = [WEB, "sts:TagSession"]
     may = role(cloud, "tagged-web", TEAM, Principal=provider, Action=actions)
     must_not = role(cloud, "untagged-web", TEAM, Principal=provider, Action=WEB)
 
-    assert may_read(cloud, with_token(cloud, may, **stated), "red/x")
+    assert may_read(cloud, with_token(cloud, may, **stated), "green/x")
     error = refusal(with_token, cloud=cloud, arn=must_not, **stated)
     assert error["Message"] == "Not authorized to perform sts:TagSession"

@@ -92,7 +92,7 @@ def test_group_is_simulated_by_itself(iam: Any) -> None:
     assert simulate(iam, group, "sns:DeleteTopic")["EvalDecision"] == "allowed"
 
 
-def test_missing_context_is_named_and_given_context_decides(iam: Any) -> None:
+def test_missing_context_is_named_and_passed_context_decides(iam: Any) -> None:
     region = "aws:RequestedRegion"
 
     without = simulate(iam, ROLE, "sqs:SendMessage")

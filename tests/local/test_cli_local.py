@@ -322,7 +322,7 @@ def test_access_lists_needed_and_spare_permissions_and_denials(shell: Shell) -> 
 
 
 def test_access_of_an_unknown_role_is_refused_in_one_line(shell: Shell) -> None:
-    refused = shell.local("access", "nobody")
+    refused = shell.local("access", "missing")
 
     assert refused.returncode == 2
-    assert refused.stderr.splitlines() == ["no role nobody; sageloop local access lists them"]
+    assert refused.stderr.splitlines() == ["no role missing; sageloop local access lists them"]

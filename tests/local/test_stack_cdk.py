@@ -58,7 +58,7 @@ for size in sys.argv[1:]:
     synth(size, outdir="size-" + size)
 """
 _SIZES = ("20", "30", "13", "40")
-# What the CLI tells an app, as far as templates depend on it.
+# What the CLI passes to an app, as far as templates depend on it.
 _CONTEXT = json.dumps({"aws:cdk:enable-path-metadata": True, "aws:cdk:enable-asset-metadata": True})
 
 
@@ -89,8 +89,8 @@ class SmallApp:
         self.cloud = cloud
 
     def run(self, *arguments: str, size: int, app: bool = False) -> CdkResult:
-        given = arguments if app else (*arguments, "--app", f"size-{size}")
-        return self._cdk.run(*given, settings=str(size), validate=False)
+        requested = arguments if app else (*arguments, "--app", f"size-{size}")
+        return self._cdk.run(*requested, settings=str(size), validate=False)
 
     def deploy(self, size: int, *, app: bool = False) -> CdkResult:
         return self.run("deploy", "--all", "--require-approval", "never", size=size, app=app)

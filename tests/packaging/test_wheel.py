@@ -78,7 +78,7 @@ def content(wheel: Path) -> list[str]:
         return archive.namelist()
 
 
-# An environment is created from the package index; `make test` judges what the wheel holds.
+# An environment is created from the package index; `make test` checks the content of the wheel.
 in_an_environment = pytest.mark.long
 
 

@@ -15,8 +15,8 @@ import pytest
 from scripts.acknowledgments import acknowledgments
 from scripts.synthesis import ROOT, templates_in
 
-# A judge in an environment of its own; cfn-lint, cdk-nag's rules, AWS's policy checks and those of
-# Security Hub judge the same templates in `make test`.
+# checkov has an environment of its own; cfn-lint, cdk-nag's rules, AWS's policy checks and those of
+# Security Hub evaluate the same templates in `make test`.
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 CHECKOV = ROOT / ".venv-checkov" / "bin" / "checkov"

@@ -1,6 +1,6 @@
 """Faults in policies that AWS would refuse make the demo fail, and its report names the statement.
 
-Each patch in ``refused/`` brings back a fault. The demo stops at the first denial.
+Each patch in ``refused/`` contains a fault. The demo stops at the first denial.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ import pytest
 
 from scripts.synthesis import SETTINGS, context, synthesise
 
-# Each of three apps costs ten seconds of CPU; cfn-lint judges the templates by the same schemas in
-# `make test`.
+# Each of three apps costs ten seconds of CPU; cfn-lint evaluates the templates by the same schemas
+# in `make test`.
 LONG = (pytest.mark.slow, pytest.mark.long)
 
 WRONG = """

@@ -213,8 +213,8 @@ def _keys_of_assertion(root: Element, provider_arn: str) -> dict[str, Any]:
 
 
 def _text(root: Element, name: str) -> str:
-    found = next(root.iter(f"{_ASSERTION}{name}"), None)
-    return "" if found is None else (found.text or "").strip()
+    element = next(root.iter(f"{_ASSERTION}{name}"), None)
+    return "" if element is None else (element.text or "").strip()
 
 
 def _values(attribute: Element) -> Iterator[str]:

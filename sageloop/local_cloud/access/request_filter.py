@@ -174,7 +174,7 @@ class RequestFilter:
         try:
             permissions = required_permissions(made)
         except UnmappedOperationError:
-            return []  # open to nobody
+            return []  # not public
         return [authorizer.evaluate(call.caller, one, keys) for one in permissions]
 
     def refuse_route(self, environ: Mapping[str, Any]) -> wire.Response:

@@ -45,7 +45,7 @@ class SessionLimits:
 
     @property
     def answer(self) -> dict[str, Any]:
-        """The members of the response that tell the size."""
+        """The members of the response that contain the size."""
         return {} if self.packed is None else {"PackedPolicySize": self.packed}
 
 

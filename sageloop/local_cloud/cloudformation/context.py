@@ -98,8 +98,8 @@ class Context:
         """The condition keys in a resource's policies that the local cloud does not fill."""
         if self.cloud.config.iam is AccessMode.OFF:
             return []
-        found = unevaluated(resource.get("Properties"), allow)
-        return [one.problem(f"{logical_id} ({resource['Type']})") for one in found]
+        unfilled = unevaluated(resource.get("Properties"), allow)
+        return [one.problem(f"{logical_id} ({resource['Type']})") for one in unfilled]
 
     def provider(self, type_name: str) -> Provider:
         """The provider of a native type."""

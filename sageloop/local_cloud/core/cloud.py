@@ -45,7 +45,7 @@ class CloudConfig:
     starts a stack operation waits up to ``operation_wait`` wall seconds for its end. ``allow``
     names the resource types that may be stored without being executed, and condition keys that
     policies may use though they are not filled. ``test_keys`` (secrets by
-    access key id) are accepted as keys of the user: published keys, for tests only. ``iam`` says
+    access key id) are accepted as keys of the user: published keys, for tests only. ``iam`` selects
     whether access policies are enforced. Raises ``ValueError`` for a host, port, region or rate
     that is not allowed.
     """

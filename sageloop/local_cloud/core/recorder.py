@@ -23,7 +23,7 @@ _RANKS = {member: rank for rank, member in enumerate(_RESOURCE_MEMBERS)}
 class CallRecord:
     """One API call; ``time`` is virtual epoch seconds, ``outcome`` OK or the error's code.
 
-    ``access`` names the policy and statement that allow it, or says why it is denied; it is empty
+    ``access`` names the policy and statement that allow it, or the reason of a denial; it is empty
     where access is not decided.
     """
 

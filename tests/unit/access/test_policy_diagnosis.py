@@ -57,11 +57,11 @@ def test_absent_key_is_shown_as_absent() -> None:
 def test_statement_for_other_resources_is_shown_after_conditions() -> None:
     condition = {"Bool": {"aws:SecureTransport": "false"}}
 
-    found = misses(
+    texts = misses(
         policy(allow("Other", "arn:aws:s3:::other/*"), allow("Plain", Condition=condition))
     )
 
-    assert [text.split()[1] for text in found] == ["Plain", "Other"]
+    assert [text.split()[1] for text in texts] == ["Plain", "Other"]
 
 
 def test_statement_for_another_principal_is_not_shown() -> None:

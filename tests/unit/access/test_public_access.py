@@ -83,7 +83,7 @@ def test_block_of_public_access_leaves_a_policy_that_is_not_public() -> None:
     ("block", "statement", "expected"),
     [(CLOSED, ALLOW, True), (CLOSED, NARROW, False), (OPEN, ALLOW, False), (None, ALLOW, False)],
 )
-def test_public_policy_is_blocked_where_the_setting_says_so(
+def test_public_policy_is_blocked_by_the_setting(
     block: Any, statement: dict[str, Any], expected: bool
 ) -> None:
     assert blocks_policy(bucket(block=block), policy(statement)) is expected

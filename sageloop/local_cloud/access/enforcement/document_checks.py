@@ -70,7 +70,7 @@ class DocumentChecks:
     """Validates the policy documents of calls.
 
     Args:
-        iam: state of IAM, in which principals are looked up.
+        iam: state of IAM, in which principals must exist.
         account_id: account of the cloud.
         allow: condition keys that a policy may use though they are not filled; ``None`` for all.
 
@@ -100,11 +100,11 @@ class DocumentChecks:
         """A policy may use no condition key that the local cloud does not fill."""
         if self._allow is None:
             return
-        found = unevaluated(json.loads(document.text), self._allow)
-        if found:
+        matches = unevaluated(json.loads(document.text), self._allow)
+        if matches:
             policy = document.policy or document.name or document.resource
             what = f"policy of a {document.attached_to.value} {policy}".rstrip()
-            raise AwsError("NotImplemented", found[0].problem(what), 501)
+            raise AwsError("NotImplemented", matches[0].problem(what), 501)
 
     def _check_public(self, call: Call, document: Document) -> None:
         """A bucket may refuse public policies."""
@@ -153,14 +153,14 @@ class DocumentChecks:
     def _inline_of(self, document: Document) -> list[str]:
         """The other inline policies of the entity that a document is attached to."""
         iam = self._iam.iam()
-        found: Mapping[PolicyFor, Callable[[], Any]] = {
+        matches: Mapping[PolicyFor, Callable[[], Any]] = {
             PolicyFor.USER: lambda: iam.users.get(document.name),
             PolicyFor.GROUP: lambda: iam.groups.get(document.name),
             PolicyFor.ROLE: lambda: next(
                 (r for r in list(iam.get_roles()) if r.name == document.name), None
             ),
         }
-        entity = found[document.attached_to]() if document.attached_to in found else None
+        entity = matches[document.attached_to]() if document.attached_to in matches else None
         policies = {} if entity is None else dict(entity.policies)
         return [str(text) for name, text in policies.items() if name != document.policy]
 

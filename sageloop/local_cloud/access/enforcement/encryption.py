@@ -131,11 +131,11 @@ def _queue(*actions: str) -> _Rule:
 
 
 def _table(call: ApiCall) -> list[Requirement]:
-    found: list[Requirement] = []
+    requirements_of_tables: list[Requirement] = []
     for name in stores.tables_of(call.params):
         key = stores.table_key(call.account, call.region, name)
-        found += _uses(call, key, ["Decrypt"], _table_context(call, name))
-    return found
+        requirements_of_tables += _uses(call, key, ["Decrypt"], _table_context(call, name))
+    return requirements_of_tables
 
 
 def _table_context(call: ApiCall, name: str) -> dict[str, str]:
@@ -150,13 +150,13 @@ def _new_table(call: ApiCall) -> list[Requirement]:
 
 def _grants(call: ApiCall, key: str | None) -> list[Requirement]:
     """The grant that a service creates for itself with its caller's rights."""
-    granted = _uses(call, key, ["CreateGrant"], {})
+    creations = _uses(call, key, ["CreateGrant"], {})
     return [
         Requirement(Permission(
             one.permission.action, one.permission.resource,
             {**one.permission.context, "kms:GrantIsForAWSResource": "true"},
         ))
-        for one in granted
+        for one in creations
     ]  # fmt: skip
 
 

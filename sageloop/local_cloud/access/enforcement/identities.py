@@ -21,7 +21,7 @@ from sageloop.local_cloud.access.policy import (
     user,
 )
 
-# The managed policies of service-linked roles, which nobody can change.
+# The managed policies of service-linked roles, which cannot be changed.
 _SERVICE_LINKED = {
     "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint": (
         "AWSApplicationAutoscalingSageMakerEndpointPolicy"
@@ -40,7 +40,7 @@ class Identity:
 
 
 class Identities:
-    """Looks up principals and their policies."""
+    """Reads principals and their policies."""
 
     def __init__(self, iam: IamState) -> None:
         self._iam = iam

@@ -25,7 +25,7 @@ _PUBLISHED = json.dumps({
 
 
 class ResourcePolicies:
-    """Looks up the policies of a resource.
+    """Reads the policies of a resource.
 
     Args:
         account_id: account of the cloud.
@@ -119,8 +119,8 @@ class ResourcePolicies:
         from moto.secretsmanager.models import secretsmanager_backends
 
         secrets = _backend(secretsmanager_backends, self._account, arn).secrets
-        found = (s for s in secrets.values() if s.arn == arn)
-        return next((s.policy for s in found), None)
+        owners = (s for s in secrets.values() if s.arn == arn)
+        return next((s.policy for s in owners), None)
 
     def _of_repository(self, arn: str) -> str | None:
         from moto.ecr.models import ecr_backends

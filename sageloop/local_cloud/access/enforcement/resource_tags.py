@@ -26,7 +26,7 @@ EVALUATED = frozenset({
 
 
 class ResourceTags:
-    """Looks up the tags of a resource.
+    """Reads the tags of a resource.
 
     Args:
         iam: state of IAM.

@@ -80,10 +80,10 @@ def tables_of(params: Mapping[str, Any]) -> Iterator[str]:
     if "TableName" in params:
         yield params["TableName"]
     yield from params.get("RequestItems") or ()
-    seen = set()
+    names = set()
     for item in params.get("TransactItems") or ():
-        seen |= {part["TableName"] for part in item.values() if "TableName" in part}
-    yield from sorted(seen)
+        names |= {part["TableName"] for part in item.values() if "TableName" in part}
+    yield from sorted(names)
 
 
 def secret_key(account: str, region: str, name: str) -> str | None:

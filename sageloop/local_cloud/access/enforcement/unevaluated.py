@@ -50,13 +50,13 @@ def unevaluated(node: Any, allow: Iterable[str] = ()) -> list[Unevaluated]:
 
     """
     allowed = frozenset(name.lower() for name in allow)
-    found = (
+    unfilled = (
         Unevaluated(key, str(statement.get("Sid") or f"[{index}]"))
         for index, statement in enumerate(_statements(node))
         for key in sorted(_keys(statement), key=str.lower)
         if key.lower() not in allowed and not _is_filled(key, statement)
     )
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(unfilled))
 
 
 def _statements(node: Any) -> Iterator[Mapping[str, Any]]:

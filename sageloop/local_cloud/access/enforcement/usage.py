@@ -98,10 +98,10 @@ def suggested_policy(records: Iterable[DecisionRecord]) -> dict[str, Any]:
 
 
 def _resources_by_action(records: Iterable[DecisionRecord]) -> Mapping[str, set[str]]:
-    found: dict[str, set[str]] = {}
+    matched: dict[str, set[str]] = {}
     for record in records:
-        found.setdefault(record.action, set()).add(record.resource)
-    return found
+        matched.setdefault(record.action, set()).add(record.resource)
+    return matched
 
 
 def _grants(
@@ -135,15 +135,15 @@ def _need(
     decided = [record for record in own if record.source == source]
     if not all(map(still_allowed, decided)):
         return Need.NEEDED
-    found = bool(decided) or any(_applies(statement, record) for record in own)
-    return Need.REDUNDANT if found else Need.SPARE
+    matched = bool(decided) or any(_applies(statement, record) for record in own)
+    return Need.REDUNDANT if matched else Need.SPARE
 
 
 def _applies(statement: Statement, record: DecisionRecord) -> bool:
     values = {key: tuple(listed) for key, listed in record.context.items()}
 
     def lookup(key: str) -> str | None:
-        found = values.get(key, ())
-        return found[0] if len(found) == 1 else None
+        matched = values.get(key, ())
+        return matched[0] if len(matched) == 1 else None
 
     return statement.is_about(record.resource, values, lookup)

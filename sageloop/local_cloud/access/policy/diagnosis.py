@@ -47,12 +47,12 @@ def near_misses(request: Request, policies: AppliedPolicies) -> list[str]:
     """
     ranked = sorted(
         (
-            found
+            miss
             for policy in _policies(policies)
             for statement in policy.about(request.action.lower())
-            if statement.allows and (found := _miss(request, policy, statement))
+            if statement.allows and (miss := _miss(request, policy, statement))
         ),
-        key=lambda found: found[0],
+        key=lambda miss: miss[0],
     )
     return [text for _, text in ranked[:_MOST]]
 
@@ -70,7 +70,7 @@ def _policies(applied: AppliedPolicies) -> Iterator[Policy]:
 def _miss(request: Request, policy: Policy, statement: Statement) -> tuple[int, str] | None:
     name = f"statement {statement.name} of {policy.name or 'a policy'} allows it"
     if statement.match_principal(request.principal) is PrincipalMatch.NONE:
-        return None  # a statement for somebody else is no hint
+        return None  # a statement for another principal is no hint
     resources = statement.resources
     if resources is not None and not resources.include(request.resource, request.variable):
         return 1, f"{name} for other resources ({_listed(resources.texts)})"

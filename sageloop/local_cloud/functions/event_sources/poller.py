@@ -140,7 +140,7 @@ class Poller:
             self.mapping.reason = "PROBLEM: the queue does not exist"
             return
         if "AccessDenied" in error.response["Error"]["Code"]:
-            # Polling goes on as on AWS, but nothing waits for a permission.
+            # Polling continues as on AWS, but nothing waits for a permission.
             self.mapping.reason = f"PROBLEM: {error.response['Error'].get('Message', '')}"
             self._cloud.clock.call_later(_DENIED_SECONDS, self.wake, label=self.label)
             return

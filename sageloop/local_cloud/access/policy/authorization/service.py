@@ -72,10 +72,10 @@ class ServiceRules:
         known = reference.action(permission.action)
         if known is None or not permission.action.startswith(f"{self.prefix}:"):
             return permission
-        found = values(call, self._keys_of(known))
-        if not found:
+        present = values(call, self._keys_of(known))
+        if not present:
             return permission
-        return Permission(permission.action, permission.resource, {**found, **permission.context})
+        return Permission(permission.action, permission.resource, {**present, **permission.context})
 
     def _keys_of(self, action: reference.Action) -> Keys:
         """The table's condition keys that an action has."""
