@@ -85,4 +85,4 @@ def test_metric_out_of_tolerance_fails_the_example(tmp_path: Path) -> None:
 
     outcome = run_example(find_examples(tmp_path)["wrong"], log=print)
 
-    assert (outcome.ok, outcome.problem) == (False, "error is 2, outside 1")
+    assert (outcome.ok, outcome.problem) == (False, "error is 2, without SageMaker 1")

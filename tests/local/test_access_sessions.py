@@ -121,7 +121,7 @@ def test_trust_in_a_user_needs_no_right_of_the_user(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "condition", "given"),
+    ("name", "condition", "parameters"),
     [
         ("external", {"StringEquals": {"sts:ExternalId": "e-1"}}, {"ExternalId": "e-1"}),
         ("session", {"StringLike": {"sts:RoleSessionName": "job-*"}}, {"RoleSessionName": "job-1"}),

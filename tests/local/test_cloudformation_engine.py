@@ -375,9 +375,8 @@ def test_running_update_can_be_cancelled(bench: Bench) -> None:
         go.wait(180)
 
     bench.things.before_create = hold
-    bench.cfn.update_stack(
-        StackName="s", TemplateBody=template({"A": thing(Name="a"), "B": thing()})
-    )
+    changed = template({"A": thing(Name="a"), "B": thing()})
+    bench.cfn.update_stack(StackName="s", TemplateBody=changed)
     entered.wait(180)
     with pytest.raises(ClientError, match="UPDATE_IN_PROGRESS state and can not be updated"):
         bench.cfn.update_stack(StackName="s", TemplateBody=template({"A": thing()}))
@@ -398,5 +397,4 @@ def test_every_operation_records_its_duration(bench: Bench) -> None:
 
 
 def _resources(bench: Bench) -> list[dict[str, Any]]:
-    response = bench.cfn.describe_stack_resources(StackName="s")
-    return list(response["StackResources"])
+    return list(bench.cfn.describe_stack_resources(StackName="s")["StackResources"])

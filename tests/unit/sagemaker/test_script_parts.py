@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from sageloop.local_cloud import images
-from sageloop.local_cloud.core.simulation import decision
 from sageloop.local_cloud.images.frameworks import PYTORCH
 from sageloop.local_cloud.images.script import (
     distribution,
@@ -148,24 +147,3 @@ def test_overlay_environment_has_base_packages(tmp_path: Path) -> None:
     ).stdout.strip()  # fmt: skip
 
     assert prefix == str(tmp_path / "environment") != sys.prefix
-
-
-@pytest.mark.parametrize(
-    ("action", "resource", "expected"),
-    [
-        ("s3:GetObject", "arn:aws:s3:::data/a", "allowed"),
-        ("S3:getobject", "arn:aws:s3:::data/a", "allowed"),
-        ("s3:GetObject", "arn:aws:s3:::other/a", "implicitDeny"),
-        ("s3:GetObject", "arn:aws:s3:::data/secret", "explicitDeny"),
-        ("s3:PutObject", "arn:aws:s3:::data/a", "implicitDeny"),
-        ("sqs:SendMessage", "*", "implicitDeny"),
-    ],
-)
-def test_policy_decision_matches_iam(action: str, resource: str, expected: str) -> None:
-    statements = [
-        {"Effect": "Allow", "Action": "s3:Get*", "Resource": ["arn:aws:s3:::data/*"]},
-        {"Effect": "Deny", "NotAction": "sqs:*", "Resource": "arn:aws:s3:::data/secret"},
-        {"Effect": "Allow", "Action": "sqs:*", "Resource": "*", "Condition": {"Bool": {"x": "1"}}},
-    ]
-
-    assert decision(statements, action, resource) == expected
