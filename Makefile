@@ -25,7 +25,7 @@ REST := frameworks or fidelity
 LONG := long or $(REST)
 
 .PHONY: help setup setup-demo demo examples frameworks test-unit test test-long test-rest test-all \
-  slow-report functions-python fidelity check bench format lock docs words integ clean
+  slow-report functions-python fidelity check bench format lock docs words integ policy-mutants clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -146,6 +146,9 @@ test-all: test test-long test-rest ## every test
 slow-report: setup ## what takes over 5 s of CPU and is not marked slow
 	$(BIN)/python $(PYTEST) -m "not ($(LONG))" -q --cpu-report report-cpu.json $(TESTS)
 	$(BIN)/python -m scripts.slow_report report-cpu.json
+
+policy-mutants: setup ## which permissions of the project's roles the demo does not need
+	$(BIN)/python -m scripts.policy_mutants
 
 check: setup ## format, lint, types, imports, docs, structure
 	$(BIN)/ruff format --check .
