@@ -10,6 +10,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from .._private.checks import Checks
+from .._private.repositories import repository_arn_of
 from ..training.custom import CustomImage
 from ..training.images import AlgorithmImage
 from .artifact import ModelArtifact
@@ -60,8 +61,9 @@ class ModelContainer:
     @property
     def repository_arn(self) -> str:
         """The image's repository; empty if unknown."""
-        known_one = isinstance(self.image, AlgorithmImage | CustomImage)
-        return self.image.repository_arn if known_one else ""  # type: ignore[union-attr]
+        if isinstance(self.image, AlgorithmImage | CustomImage) and self.image.repository_arn:
+            return self.image.repository_arn
+        return repository_arn_of(self.uri or "")
 
     def check(self, check: Checks, *, isolated: bool) -> None:
         """Refuse values that SageMaker does not accept."""

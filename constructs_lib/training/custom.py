@@ -12,6 +12,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from .._private.checks import Checks, known, text_of
+from .._private.repositories import repository_arn_of
 from .algorithm import Algorithm, Program, SpecifiedJob
 from .images import AlgorithmImage
 from .script import check_source, check_values, encoded, script_program
@@ -98,7 +99,8 @@ class CustomImage(Algorithm):
     def image(self, scope: Construct, instance_type: str | None = None) -> AlgorithmImage:
         """The image."""
         del scope, instance_type
-        return AlgorithmImage(uri=self.uri, repository_arn=self.repository_arn)
+        arn = self.repository_arn or repository_arn_of(self.uri)
+        return AlgorithmImage(uri=self.uri, repository_arn=arn)
 
     def program(self, scope: Construct, *, isolated: bool, instance_type: str = "") -> Program:
         """The hyperparameters, and the command, if it is configured."""

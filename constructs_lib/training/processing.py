@@ -13,6 +13,7 @@ from typing import Any
 from constructs import Construct
 
 from .._private.checks import Checks, known
+from .._private.repositories import repository_arn_of
 from ..data import DataStoreBase
 from ..identity import ExecutionRole
 from .images import AlgorithmImage
@@ -182,7 +183,9 @@ class ProcessingSpecification:
 
     def grant(self, scope: Construct) -> None:
         """Grant the role the image, read on the inputs and write on the outputs."""
-        repository = "" if isinstance(self.image, str) else self.image.repository_arn
+        uri = self.image if isinstance(self.image, str) else self.image.uri
+        named = "" if isinstance(self.image, str) else self.image.repository_arn
+        repository = named or repository_arn_of(uri)
         self.role.allow_images([repository] if repository else [])
         for source in self.inputs:
             self.store.grant_read(self.role, prefix=source.prefix)

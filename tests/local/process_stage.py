@@ -71,10 +71,10 @@ def mark() -> Iterator[Mark]:
             process.kill()
 
 
-def create_role(cloud: LocalCloud) -> str:
-    """A role for functions and jobs."""
+def create_role(cloud: LocalCloud, *actions: str) -> str:
+    """A role for functions and jobs, with further actions."""
     return make_role(
-        cloud.client("iam"), "training-tests", trust(LAMBDA, SAGEMAKER), *FUNCTION, *JOB
+        cloud.client("iam"), "training-tests", trust(LAMBDA, SAGEMAKER), *FUNCTION, *JOB, *actions
     )
 
 

@@ -57,7 +57,7 @@ def test_calls_of_functions_are_not_blocked_by_their_callers(tmp_path: Path) -> 
     started.mkdir()
     event = json.dumps({"pipe": str(pipe), "folder": str(started)})
     with LocalCloud.start() as cloud, ThreadPoolExecutor(CALLERS) as pool:
-        create_role(cloud)
+        create_role(cloud, "s3:ListAllMyBuckets")
         create_function(cloud, "waiting", WAITING)
         client(cloud, "s3").create_bucket(Bucket="one")
         invoke = client(cloud, "lambda").invoke
