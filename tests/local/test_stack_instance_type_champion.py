@@ -41,6 +41,10 @@ NIGHT = {
 }  # fmt: skip
 
 
+# The image is the package's, so the stack does not know its repository.
+REPOSITORY = "arn:aws:ecr:us-east-1:000000000000:repository/hosting-test"
+
+
 def app(instance_type: str, environment: dict[str, str]) -> App:
     """A scaled champion endpoint."""
     cdk_app = App()
@@ -52,7 +56,7 @@ def app(instance_type: str, environment: dict[str, str]) -> App:
         stack, "Endpoint", endpoint_name=ENDPOINT, registry=registry, store=store,
         state=StateTable(stack, "State", key=store.key),
         network=PrivateNetwork(stack, "Network", key=store.key),
-        role=HostingRole(stack, "Role", key=store.key),
+        role=HostingRole(stack, "Role", key=store.key, repository_arns=[REPOSITORY]),
         alert_topic=AlertTopic(stack, "AlertTopic", key=store.key).topic,
         variants=[Variant(instance_type=instance_type, instance_count=1, scaling=scaling)],
         rollout=AllAtOnce(termination_wait_seconds=0), environment=environment,
