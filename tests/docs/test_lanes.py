@@ -220,5 +220,6 @@ def test_module_runs_on_one_worker_and_slow_modules_first(tmp_path: Path) -> Non
         worker, module = line.split()
         by_worker.setdefault(worker, []).append(module)
     # Workers do not start together: only each one's own order is defined.
-    assert sorted(sum(by_worker.values(), [])) == [f"test_{number}" for number in range(5)]
-    assert {modules[0] for modules in by_worker.values()} == {"test_3", "test_4"}
+    modules = [module for listed in by_worker.values() for module in listed]
+    assert sorted(modules) == [f"test_{number}" for number in range(5)]
+    assert {listed[0] for listed in by_worker.values()} == {"test_3", "test_4"}
