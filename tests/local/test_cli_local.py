@@ -279,17 +279,6 @@ def test_status_reports_that_state_is_in_memory(shell: Shell) -> None:
     assert "its state is in memory" in shell.local("status").stdout
 
 
-def test_down_ends_the_cloud_and_its_processes(shell: Shell) -> None:
-    everyone = family(int(shell.facts()["pid"]))
-
-    output = shell.real("down")
-
-    assert output.returncode == 0
-    assert "all its processes have stopped" in output.stdout
-    assert survivors(everyone) == []
-    assert shell.local("status").returncode == 2
-
-
 def test_access_lists_needed_and_spare_permissions_and_denials(shell: Shell) -> None:
     cloud = shell.cloud()
     role = make_role(
@@ -326,3 +315,14 @@ def test_access_of_an_unknown_role_is_refused_in_one_line(shell: Shell) -> None:
 
     assert refused.returncode == 2
     assert refused.stderr.splitlines() == ["no role missing; sageloop local access lists them"]
+
+
+def test_down_ends_the_cloud_and_its_processes(shell: Shell) -> None:
+    everyone = family(int(shell.facts()["pid"]))
+
+    output = shell.real("down")
+
+    assert output.returncode == 0
+    assert "all its processes have stopped" in output.stdout
+    assert survivors(everyone) == []
+    assert shell.local("status").returncode == 2
