@@ -202,7 +202,8 @@ def test_message_of_a_killed_worker_is_not_lost(work: Stage) -> None:
     work.send("hello")
     work.run_due_work()
     work.advance(31)
-    assert work.batches() == [["hello"]]
+    # The killed worker may have sent its event already.
+    assert set(map(tuple, work.batches())) == {("hello",)}
     assert work.depth("work") == (0, 0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -361,3 +362,26 @@ def test_launch_callback_receives_the_end_of_a_stored_job(aws: SimpleNamespace) 
     training.stop_job("job")
 
     assert events == ["Stopped"]
+
+
+def test_checkpoints_stay_where_the_role_may_not_delete_them(
+    aws: SimpleNamespace, program: Any
+) -> None:
+    policy = aws.iam.get_role_policy(RoleName="training-tests", PolicyName="work")["PolicyDocument"]
+    (statement,) = policy["Statement"]
+    kept = [action for action in statement["Action"] if action != "s3:DeleteObject"]
+    changed = {**policy, "Statement": [{**statement, "Action": kept}]}
+    put(aws, **{"kept/gone": b"gone"})
+    image = program(BASE + "(kept / 'gone').unlink()\n")
+    aws.iam.put_role_policy(
+        RoleName="training-tests", PolicyName="work", PolicyDocument=json.dumps(changed)
+    )
+    try:
+        run(aws, request("job", image, CheckpointConfig=KEPT))
+    finally:
+        aws.iam.put_role_policy(
+            RoleName="training-tests", PolicyName="work", PolicyDocument=json.dumps(policy)
+        )
+
+    keys = [o["Key"] for o in aws.s3.list_objects_v2(Bucket=BUCKET, Prefix="kept/")["Contents"]]
+    assert keys == ["kept/gone"]

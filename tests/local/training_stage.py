@@ -72,7 +72,7 @@ def start_cloud() -> SimpleNamespace:
 @pytest.fixture(scope="module")
 def world() -> Iterator[SimpleNamespace]:
     started = start_cloud()
-    job_role(started.iam, "training-tests")
+    job_role(started.iam, "training-tests", "s3:DeleteObject")
     yield started
     delete_role(started.iam, "training-tests")
     started.cloud.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,8 @@ _Response = TypeVar("_Response")
 _ATTEMPTS = 3
 # Objects above this size are read in pieces from the store, not as a response body.
 _LARGE = 4 << 20
+
+log = logging.getLogger(__name__)
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -106,10 +109,13 @@ class JobStorage:
             raise JobFailed(f"ClientError: Artifact upload failed:{_error_text(error)}") from error
 
     def delete(self, bucket: str, key: str) -> None:
-        """Delete an object."""
+        """Delete an object, if the role may: AWS lists no such permission for jobs."""
         try:
             _retried(lambda: self._client.delete_object(Bucket=bucket, Key=key))
         except ClientError as error:
+            if error.response["Error"]["Code"] == "AccessDenied":
+                log.warning("s3://%s/%s stays: %s", bucket, key, error)
+                return
             raise JobFailed(
                 f"ClientError: Checkpoint removal failed:{_error_text(error)}"
             ) from error
