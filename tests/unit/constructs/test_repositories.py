@@ -23,7 +23,6 @@ _IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/model:1"
         ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/m:1",
          ":ecr:cn-north-1:123456789012:repository/m"),
         ("registry.example.com/team/model:1", ""),
-        (Fn.import_value("image"), ""),
     ],
 )  # fmt: skip
 def test_repository_is_that_of_the_address(uri: str, expected: str) -> None:
@@ -31,6 +30,10 @@ def test_repository_is_that_of_the_address(uri: str, expected: str) -> None:
 
     assert arn.endswith(expected)
     assert bool(arn) is bool(expected)
+
+
+def test_repository_of_a_token_is_unknown() -> None:
+    assert repository_arn_of(Fn.import_value("image")) == ""
 
 
 def test_role_of_a_model_may_pull_an_image_named_by_address() -> None:
