@@ -53,7 +53,9 @@ def main() -> int:
     counts = Counter(row["need"] for row in rows)
     for row in rows:
         if row["need"] != "needed":
-            console.print(f"{row['need']:10} {row['role']}  {row['action']}", highlight=False)
+            console.print(
+                f"{row['need']:10} {row['role']}  {row['action']}", highlight=False, soft_wrap=True
+            )
     console.print(", ".join(f"{count} {need}" for need, count in sorted(counts.items())))
     if options.json:
         document = {"counts": counts, "permissions": rows}
