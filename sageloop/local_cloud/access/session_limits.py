@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sageloop.local_cloud.access.enforcement.documents import default_version
 from sageloop.local_cloud.access.parts import IamState
 from sageloop.local_cloud.access.policy.validation import PolicyFor, validate
 from sageloop.local_cloud.core.errors import AwsError
@@ -111,7 +112,7 @@ def _managed(iam: IamState, arn: str) -> str:
     policy = iam.iam().managed_policies.get(arn)
     if policy is None:
         raise AwsError("MalformedPolicyDocument", f"Policy {arn} does not exist.")
-    return next(str(version.document) for version in policy.versions if version.is_default)
+    return default_version(policy)
 
 
 def _tags(call: Call) -> dict[str, str]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.access.caller import account_user
+from sageloop.local_cloud.access.enforcement.documents import default_version
 from sageloop.local_cloud.access.parts import IamState
 from sageloop.local_cloud.access.policy import (
     AppliedPolicies,
@@ -115,12 +116,14 @@ class PolicySimulation:
             for policy in list(one.managed_policies.values()):
                 ours = ":iam::aws:" not in str(policy.arn)
                 types[str(policy.name)] = "user-managed" if ours else "aws-managed"
-                yield parse_policy(_default(policy), name=str(policy.name))
+                yield parse_policy(default_version(policy), name=str(policy.name))
 
     def _boundary(self, entity: Any) -> Policy | None:
         arn = getattr(entity, "permissions_boundary_arn", None)
         policy = self._iam.iam().managed_policies.get(arn) if arn else None
-        return None if policy is None else parse_policy(_default(policy), name=str(policy.name))
+        return (
+            None if policy is None else parse_policy(default_version(policy), name=str(policy.name))
+        )
 
     def _with_inputs(self, call: Call, simulation: Simulation) -> Simulation:
         """The simulation with the policies of the request."""
@@ -214,11 +217,9 @@ def _matched(decision: Decision, types: Mapping[str, str]) -> Iterator[dict[str,
 
 def _missing(request: Request, policies: AppliedPolicies) -> list[str]:
     """The keys that statements about the action use and the request does not have."""
-    applied = [*policies.identity, *(one.policy for one in policies.resource)]
-    applied += [policies.boundary] if policies.boundary is not None else []
     keys = {
         key
-        for policy in applied
+        for policy in policies
         for statement in policy.about(request.action.lower())
         for key in keys_of(statement, policy.has_variables)
     }
@@ -242,7 +243,3 @@ def _parsed(text: str, name: str) -> Policy:
         return parse_policy(text, name=name)
     except PolicyError as error:
         raise AwsError("InvalidInput", f"Invalid {name}: {error}") from error
-
-
-def _default(policy: Any) -> str:
-    return next(str(version.document) for version in policy.versions if version.is_default)

@@ -79,8 +79,7 @@ def pull_denial(cloud: Cloud, role_arn: str, image: str) -> Decision | None:
     arn = f"arn:{role_arn.split(':')[1]}:ecr:{region}:{account}:repository/{repository}"
     role = role_actor(cloud, role_arn, SESSION, region=region)
     needed = [("ecr:GetAuthorizationToken", "*"), *((f"ecr:{action}", arn) for action in _PULL)]
-    denials = (role.denial(action, resource) for action, resource in needed)
-    return next((denial for denial in denials if denial is not None), None)
+    return role.first_denial(needed)
 
 
 def network_refusal(cloud: Cloud, role_arn: str, vpc: Mapping[str, Any] | None) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -45,10 +45,6 @@ if TYPE_CHECKING:
     from sageloop.local_cloud.core.clock import VirtualClock
     from sageloop.local_cloud.core.operations import Call
     from sageloop.local_cloud.core.wire import Operation
-
-Further = Callable[[ApiCall], Iterable[Requirement]]
-"""Permissions that a call requires beyond those of its operation, from the state."""
-
 
 _DIRECT = Path()
 
@@ -96,12 +92,7 @@ class Authorizer:
         )
         self._cloud = cloud
         self._partition = get_partition(cloud.region)
-        self._further: list[Further] = [encryption.requirements]
         self._names: dict[str, Names] = {}
-
-    def add_requirement(self, further: Further) -> None:
-        """Register what calls require beyond the permissions of their operations."""
-        self._further.append(further)
 
     def check(self, operation: Operation, call: Call, decisions: list[Decision]) -> None:
         """Decide a call, append the decisions, and validate the policy document that it stores.
@@ -231,8 +222,7 @@ class Authorizer:
         )  # fmt: skip
         for permission in required_permissions(made):
             yield Requirement(permission)
-        for further in self._further:
-            yield from further(made)
+        yield from encryption.requirements(made)
 
     def _undecided(self, operation: Operation, call: Call, reason: str) -> None:
         if call.caller.kind is CallerKind.ACCOUNT_USER or self.mode is AccessMode.WARN:

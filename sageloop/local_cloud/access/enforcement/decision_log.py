@@ -111,9 +111,11 @@ class DecisionLog:
         """Numbers of decisions by principal, and of denials."""
         by_principal: dict[str, int] = {}
         denied = 0
-        for record in self.records():
-            by_principal[record.principal] = by_principal.get(record.principal, 0) + record.count
-            denied += record.count if record.effect != "allowed" else 0
+        with self._lock:
+            counts = list(self._counts.items())
+        for (principal, *_, effect, _), count in counts:
+            by_principal[principal] = by_principal.get(principal, 0) + count
+            denied += count if effect != "allowed" else 0
         return {"decisions": by_principal, "denied": denied, "left_out": self._left_out}
 
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from moto.utilities.utils import get_partition
 
 from sageloop.local_cloud.access.caller import USER_NAME
+from sageloop.local_cloud.access.enforcement import moto_resources
 from sageloop.local_cloud.access.enforcement.documents import parsed
-from sageloop.local_cloud.access.enforcement.resource_policies import s3_bucket
 from sageloop.local_cloud.access.enforcement.unevaluated import unevaluated
 from sageloop.local_cloud.access.parts import IamState
 from sageloop.local_cloud.access.policy.validation import (
@@ -109,7 +109,7 @@ class DocumentChecks:
     def _check_public(self, call: Call, document: Document) -> None:
         """A bucket may refuse public policies."""
         fields = document.resource.split(":")
-        bucket = s3_bucket(self._account, fields[1], fields[-1])
+        bucket = moto_resources.bucket(self._account, fields[1], fields[-1])
         if bucket is not None and blocks_policy(bucket, parsed(document.text, "")):
             raise AwsError(
                 "AccessDenied",

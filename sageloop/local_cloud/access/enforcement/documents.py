@@ -33,6 +33,11 @@ def parsed(document: str | bytes | Mapping[str, Any], name: str) -> Policy:
     return _parsed(document, name)
 
 
+def default_version(policy: Any) -> str:
+    """The document of the default version of moto's managed policy."""
+    return next(str(version.document) for version in policy.versions if version.is_default)
+
+
 @lru_cache(maxsize=4096)
 def _parsed(document: str | bytes, name: str) -> Policy:
     try:

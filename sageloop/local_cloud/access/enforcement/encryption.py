@@ -13,22 +13,34 @@ https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from sageloop.local_cloud.access.enforcement import stores
+from sageloop.local_cloud.access.enforcement import moto_resources
 from sageloop.local_cloud.access.enforcement.requirements import Requirement
 from sageloop.local_cloud.access.policy.authorization import ApiCall, Permission
+from sageloop.local_cloud.access.policy.authorization.s3 import copy_source
+from sageloop.local_cloud.access.policy.authorization.sagemaker import VOLUME_KEY
 from sageloop.local_cloud.core.errors import AwsError
 
 _MANAGED = "alias/aws/"
 _KMS = ("aws:kms", "aws:kms:dsse")
-_TABLE_KEY_ACTIONS = ("Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKey",
-                      "DescribeKey")  # fmt: skip
-_LOG_KEY_ACTIONS = ("Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKey",
-                    "DescribeKey")  # fmt: skip
+# What DynamoDB requires of who selects a key for a table, and CloudWatch Logs of a key policy.
+_ALL_USE = (
+    "Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKey", "DescribeKey",
+)  # fmt: skip
 
 _Rule = Callable[[ApiCall], Iterable[Requirement]]
+
+
+@dataclass(frozen=True, slots=True)
+class _BucketEncryption:
+    """The default encryption of a bucket: algorithm, key, and whether a bucket key is used."""
+
+    algorithm: str = "AES256"
+    key: str | None = None
+    bucket_key: bool = False
 
 
 def requirements(call: ApiCall) -> Iterable[Requirement]:
@@ -74,8 +86,8 @@ def _s3_write(*actions: str) -> _Rule:
 
 def _key_of_upload(call: ApiCall) -> tuple[str | None, bool]:
     """The key that encrypts an upload, and whether a bucket key is used."""
-    default = stores.bucket_encryption(call.account, call.partition, call.text("Bucket"))
-    upload = stores.multipart_upload(
+    default = _bucket_encryption(call)
+    upload = moto_resources.multipart_upload(
         call.account, call.partition, call.text("Bucket"), call.text("UploadId")
     )
     algorithm = call.text("ServerSideEncryption")
@@ -89,6 +101,18 @@ def _key_of_upload(call: ApiCall) -> tuple[str | None, bool]:
     return key if algorithm in _KMS or key else None, enabled
 
 
+def _bucket_encryption(call: ApiCall) -> _BucketEncryption:
+    bucket = moto_resources.bucket(call.account, call.partition, call.text("Bucket"))
+    if bucket is None or not bucket.encryption:
+        return _BucketEncryption()
+    rule = bucket.encryption["Rule"]
+    default = rule.get("ApplyServerSideEncryptionByDefault", {})
+    return _BucketEncryption(
+        default.get("SSEAlgorithm", "AES256"), default.get("KMSMasterKeyID"),
+        str(rule.get("BucketKeyEnabled", "")).lower() == "true",
+    )  # fmt: skip
+
+
 def _object_context(call: ApiCall, *, bucket_key: bool) -> dict[str, str]:
     bucket, key = call.text("Bucket"), call.text("Key")
     path = bucket if bucket_key else f"{bucket}/{key}"
@@ -96,28 +120,27 @@ def _object_context(call: ApiCall, *, bucket_key: bool) -> dict[str, str]:
 
 
 def _s3_read(call: ApiCall) -> list[Requirement]:
-    return _reads(call, call.text("Bucket"), call.text("Key"), call.text("VersionId"))
+    return _reads(call, f"{call.text('Bucket')}/{call.text('Key')}", call.text("VersionId"))
 
 
-def _reads(call: ApiCall, bucket: str, key: str, version: str) -> list[Requirement]:
-    stored = stores.s3_object(call.account, call.partition, bucket, key, version)
+def _reads(call: ApiCall, path: str, version: str) -> list[Requirement]:
+    stored = moto_resources.s3_object(call.account, call.partition, path, version)
     if stored is None or stored.encryption not in _KMS:
         return []
-    path = bucket if stored.bucket_key_enabled else f"{bucket}/{key}"
+    if stored.bucket_key_enabled:
+        path = path.partition("/")[0]
     arn = call.arn("s3", path, with_region=False, with_account=False)
     return _uses(call, stored.kms_key_id, ["Decrypt"], {"aws:s3:arn": arn})
 
 
 def _s3_copy(call: ApiCall) -> list[Requirement]:
-    source = call.text("CopySource").lstrip("/")
-    path, _, query = source.partition("?versionId=")
-    bucket, _, key = stores.unquoted(path).partition("/")
-    return [*_reads(call, bucket, key, query), *_s3_write("GenerateDataKey")(call)]
+    return [*_reads(call, *copy_source(call)), *_s3_write("GenerateDataKey")(call)]
 
 
 def _topic(call: ApiCall) -> list[Requirement]:
     arn = call.text("TopicArn || TargetArn")
-    key = stores.topic_key(call.account, arn)
+    topic = moto_resources.topic(call.account, arn) if arn else None
+    key = None if topic is None else topic.kms_master_key_id
     return _uses(call, key, ["GenerateDataKey", "Decrypt"], {"aws:sns:topicArn": arn})
 
 
@@ -125,17 +148,32 @@ def _queue(*actions: str) -> _Rule:
     def rule(call: ApiCall) -> list[Requirement]:
         name = call.text("QueueUrl").rstrip("/").rpartition("/")[2]
         arn = call.arn("sqs", name)
-        return _uses(call, stores.queue_key(call.account, arn), actions, {"aws:sqs:arn": arn})
+        queue = moto_resources.queue(call.account, arn)
+        key = None if queue is None else queue.kms_master_key_id
+        return _uses(call, key, actions, {"aws:sqs:arn": arn})
 
     return rule
 
 
 def _table(call: ApiCall) -> list[Requirement]:
     requirements_of_tables: list[Requirement] = []
-    for name in stores.tables_of(call.params):
-        key = stores.table_key(call.account, call.region, name)
+    for name in _tables_of(call.params):
+        table = moto_resources.table(call.account, call.region, name.rpartition("/")[2])
+        sse = None if table is None else table.sse_specification
+        key = sse.get("KMSMasterKeyId") if sse and sse.get("Enabled") else None
         requirements_of_tables += _uses(call, key, ["Decrypt"], _table_context(call, name))
     return requirements_of_tables
+
+
+def _tables_of(params: Mapping[str, Any]) -> Iterator[str]:
+    """The tables that a request names."""
+    if "TableName" in params:
+        yield params["TableName"]
+    yield from params.get("RequestItems") or ()
+    names = set()
+    for item in params.get("TransactItems") or ():
+        names |= {part["TableName"] for part in item.values() if "TableName" in part}
+    yield from sorted(names)
 
 
 def _table_context(call: ApiCall, name: str) -> dict[str, str]:
@@ -144,7 +182,7 @@ def _table_context(call: ApiCall, name: str) -> dict[str, str]:
 
 def _new_table(call: ApiCall) -> list[Requirement]:
     key, name = call.text("SSESpecification.KMSMasterKeyId"), call.text("TableName")
-    used = _uses(call, key, _TABLE_KEY_ACTIONS, _table_context(call, name))
+    used = _uses(call, key, _ALL_USE, _table_context(call, name))
     return used + _grants(call, key)
 
 
@@ -163,8 +201,9 @@ def _grants(call: ApiCall, key: str | None) -> list[Requirement]:
 def _secret(*actions: str) -> _Rule:
     def rule(call: ApiCall) -> list[Requirement]:
         name = call.text("SecretId || Name")
-        key = call.text("KmsKeyId") or stores.secret_key(call.account, call.region, name)
-        arn = call.resolve("secretsmanager:secret", name) or ""
+        secret = moto_resources.secret(call.account, call.region, name)
+        key = call.text("KmsKeyId") or (None if secret is None else secret.kms_key_id)
+        arn = "" if secret is None else str(secret.arn)
         return _uses(call, key, actions, {"SecretARN": arn})
 
     return rule
@@ -185,7 +224,7 @@ def _log_group(call: ApiCall) -> list[Requirement]:
     principal = f"logs.{call.region}.amazonaws.com"
     return [
         Requirement(Permission(f"kms:{action}", key, keys), principal=principal, refusal=refusal)
-        for action in _LOG_KEY_ACTIONS
+        for action in _ALL_USE
     ]
 
 
@@ -200,10 +239,7 @@ def _function(call: ApiCall) -> list[Requirement]:
 def _volume(call: ApiCall) -> list[Requirement]:
     """SageMaker creates a grant for the volumes with the rights of the execution role."""
     role = call.text("RoleArn || TrainingJobDefinition.RoleArn")
-    key = call.text(
-        "ResourceConfig.VolumeKmsKeyId || ProcessingResources.ClusterConfig.VolumeKmsKeyId"
-        " || TrainingJobDefinition.ResourceConfig.VolumeKmsKeyId || KmsKeyId"
-    )
+    key = call.text(VOLUME_KEY)
     return [
         Requirement(one.permission, principal=role, refusal=_no_grant(role, one.permission))
         for one in (_grants(call, key) if role else ())

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from sageloop.local_cloud.access.caller import Caller, CallerKind, unique_id
-from sageloop.local_cloud.access.enforcement.documents import ADMINISTRATOR, NOTHING, parsed
+from sageloop.local_cloud.access.enforcement.documents import (
+    ADMINISTRATOR,
+    NOTHING,
+    default_version,
+    parsed,
+)
 from sageloop.local_cloud.access.parts import IamState
 from sageloop.local_cloud.access.policy import (
     Policy,
@@ -97,7 +102,7 @@ class Identities:
 
     def _managed(self, name: str) -> tuple[Policy, ...]:
         return tuple(
-            parsed(_default_version(policy), str(policy.arn))
+            parsed(default_version(policy), str(policy.arn))
             for policy in self._iam.iam().managed_policies.values()
             if policy.name == name
         )
@@ -105,7 +110,7 @@ class Identities:
     def _policy(self, arn: str) -> Policy:
         policy = self._iam.iam().managed_policies.get(arn)
         # A boundary that does not exist allows nothing.
-        return NOTHING if policy is None else parsed(_default_version(policy), arn)
+        return NOTHING if policy is None else parsed(default_version(policy), arn)
 
     def _root(self, caller: Caller) -> Identity:
         return Identity(principal=root(caller.account_id, partition=caller.arn.split(":")[1]))
@@ -147,11 +152,7 @@ def _attached(entity: Any) -> Iterable[Policy]:
     for name, document in list(entity.policies.items()):
         yield parsed(document, name)
     for policy in list(entity.managed_policies.values()):
-        yield parsed(_default_version(policy), str(policy.arn))
-
-
-def _default_version(policy: Any) -> str:
-    return next(str(v.document) for v in policy.versions if v.is_default)
+        yield parsed(default_version(policy), str(policy.arn))
 
 
 def _session(caller: Caller) -> tuple[Policy, ...]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sageloop.local_cloud.access.parts import IamState
+from moto.utilities.utils import get_partition
 
-MappingReader = Callable[[str], str | None]
+from sageloop.local_cloud.access.enforcement import moto_resources
+from sageloop.local_cloud.access.parts import IamState
 
 
 class Names:
@@ -39,25 +40,18 @@ class Names:
         return _arn(next((p for p in profiles if p.name == name), None))
 
     def _key(self, name: str) -> str | None:
-        from moto.kms.models import kms_backends
-
-        region = name.split(":")[3] if name.startswith("arn:") else self._region
-        keys = kms_backends[self._account][region]
-        resource = name.rpartition(":")[2] if name.startswith("arn:") else name
-        if resource.startswith("alias/"):
-            key_id = keys.get_key_id_from_alias(resource)
-            return _arn(keys.keys.get(key_id or ""))
-        return _arn(keys.keys.get(resource.removeprefix("key/")))
+        arn = name
+        if not name.startswith("arn:"):
+            resource = name if name.startswith("alias/") else f"key/{name.removeprefix('key/')}"
+            arn = f"arn:{get_partition(self._region)}:kms:{self._region}:{self._account}:{resource}"
+        return _arn(moto_resources.key(self._account, arn))
 
     def _key_of_ciphertext(self, blob: bytes) -> str | None:
         # moto's ciphertext begins with the id of its key.
         return self._key(blob[:36].decode("ascii", "replace"))
 
     def _secret(self, name: str) -> str | None:
-        from moto.secretsmanager.models import secretsmanager_backends
-
-        secrets = secretsmanager_backends[self._account][self._region].secrets
-        return next((str(s.arn) for s in secrets.values() if name in (s.name, s.arn)), None)
+        return _arn(moto_resources.secret(self._account, self._region, name))
 
 
 def _arn(entity: Any) -> str | None:

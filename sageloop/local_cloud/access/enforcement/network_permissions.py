@@ -26,13 +26,11 @@ def interface_denial(
     interface = f"{owner}:network-interface/*"
     around = [f"{owner}:subnet/{name}" for name in subnets]
     around += [f"{owner}:security-group/{name}" for name in groups]
-    needed = [
-        (action, resource)
+    return role.first_denial(
+        (f"ec2:{action}", resource)
         for action in actions
         for resource in (
             ["*"] if action.startswith("Describe")
             else [interface, *(around if action == _CREATE else [])]
         )
-    ]  # fmt: skip
-    denials = (role.denial(f"ec2:{action}", resource) for action, resource in needed)
-    return next((denial for denial in denials if denial is not None), None)
+    )  # fmt: skip

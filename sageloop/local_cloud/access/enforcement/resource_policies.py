@@ -8,6 +8,7 @@ from typing import Any
 
 from moto.utilities.utils import get_partition
 
+from sageloop.local_cloud.access.enforcement import moto_resources
 from sageloop.local_cloud.access.enforcement.documents import parsed
 from sageloop.local_cloud.access.policy import Policy, ResourcePolicy
 
@@ -78,7 +79,7 @@ class ResourcePolicies:
         )
 
     def _of_key(self, arn: str) -> tuple[ResourcePolicy, ...]:
-        key = kms_key(self._account, arn)
+        key = moto_resources.key(self._account, arn)
         if key is None:
             return ()
         of_key = self._policies(key.policy, arn, must_allow=True)
@@ -90,67 +91,37 @@ class ResourcePolicies:
         """All resource policies of CloudWatch Logs in the region; each names its log groups."""
         from moto.logs.models import logs_backends
 
-        if arn.count(":") < 5:
-            return ()
-        policies = _backend(logs_backends, self._account, arn).resource_policies.values()
+        backend = moto_resources.moto_backend(logs_backends, self._account, arn)
         return tuple(
             self._policy(parsed(one.policy_document, f"resource policy {one.policy_name}"))
-            for one in list(policies)
+            for one in list(backend.resource_policies.values())
         )
 
     def _of_bucket(self, arn: str) -> bytes | None:
-        bucket = s3_bucket(self._account, self._partition, arn.partition(":::")[2])
+        bucket = moto_resources.bucket(self._account, self._partition, arn.partition(":::")[2])
         policy: bytes | None = None if bucket is None else bucket.policy
         return policy
 
     def _of_topic(self, arn: str) -> str | None:
-        from moto.sns.models import sns_backends
-
-        topic = _backend(sns_backends, self._account, arn).topics.get(arn)
+        topic = moto_resources.topic(self._account, arn)
         return None if topic is None else str(topic.policy)
 
     def _of_queue(self, arn: str) -> str | None:
-        from moto.sqs.models import sqs_backends
-
-        queue = _backend(sqs_backends, self._account, arn).queues.get(arn.rpartition(":")[2])
+        queue = moto_resources.queue(self._account, arn)
         return None if queue is None or not queue.policy else str(queue.policy)
 
     def _of_secret(self, arn: str) -> str | None:
-        from moto.secretsmanager.models import secretsmanager_backends
-
-        secrets = _backend(secretsmanager_backends, self._account, arn).secrets
-        owners = (s for s in secrets.values() if s.arn == arn)
-        return next((s.policy for s in owners), None)
+        secret = moto_resources.secret(self._account, arn.split(":")[3], arn)
+        return None if secret is None else secret.policy
 
     def _of_repository(self, arn: str) -> str | None:
         from moto.ecr.models import ecr_backends
 
         if arn.count(":") > 4 and arn.split(":")[4] != self._account:
             return _PUBLISHED
-        repositories = _backend(ecr_backends, self._account, arn).repositories
+        repositories = moto_resources.moto_backend(ecr_backends, self._account, arn).repositories
         repository = repositories.get(arn.partition(":repository/")[2])
         return None if repository is None else repository.policy
-
-
-def kms_key(account_id: str, arn: str) -> Any:
-    """Moto's key with an ARN of a key or an alias, or ``None``."""
-    from moto.kms.models import kms_backends
-
-    if arn.count(":") < 5:
-        return None
-    backend = _backend(kms_backends, account_id, arn)
-    resource = arn.split(":", 5)[5]
-    key_id = resource.removeprefix("key/")
-    if resource.startswith("alias/"):
-        key_id = backend.get_key_id_from_alias(resource) or ""
-    return backend.keys.get(key_id)
-
-
-def s3_bucket(account_id: str, partition: str, path: str) -> Any:
-    """Moto's bucket of a path (``bucket/key``), or ``None``."""
-    from moto.s3.models import s3_backends
-
-    return s3_backends[account_id][partition].buckets.get(path.partition("/")[0])
 
 
 def grant_document(grant: Any, arn: str) -> Mapping[str, Any]:
@@ -172,10 +143,6 @@ def _constraints(constraints: Mapping[str, Mapping[str, str]]) -> dict[str, str]
         pair for context in constraints.values() for pair in context.items()
     )
     return {f"kms:EncryptionContext:{key}": value for key, value in pairs}
-
-
-def _backend(backends: Any, account_id: str, arn: str) -> Any:
-    return backends[account_id][arn.split(":")[3]]
 
 
 def policy_document(statements: Iterable[Mapping[str, Any]]) -> str:

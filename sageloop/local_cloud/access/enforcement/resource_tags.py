@@ -7,13 +7,12 @@ current one's tags.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
+from sageloop.local_cloud.access.enforcement import moto_resources
 from sageloop.local_cloud.access.enforcement.identities import tag_pairs
-from sageloop.local_cloud.access.enforcement.resource_policies import kms_key, s3_bucket
 from sageloop.local_cloud.access.parts import IamState
-from sageloop.local_cloud.access.policy import AppliedPolicies, Policy
+from sageloop.local_cloud.access.policy import AppliedPolicies
 
 TagReader = Callable[[str], Mapping[str, str]]
 """Returns the tags of the resource with an ARN; none if it does not exist."""
@@ -70,8 +69,7 @@ class ResourceTags:
         from moto.s3.models import s3_backends
 
         partition, path = arn.split(":")[1], arn.partition(":::")[2]
-        bucket = s3_bucket(self._account, partition, path)
-        known = None if bucket is None else bucket.keys.get(path.partition("/")[2])
+        known = moto_resources.s3_object(self._account, partition, path)
         if known is None:
             return {}
         tagger = s3_backends[self._account][partition].tagger
@@ -81,58 +79,36 @@ class ResourceTags:
     def _of_key(self, arn: str) -> Mapping[str, str]:
         from moto.kms.models import kms_backends
 
-        key = kms_key(self._account, arn)
+        key = moto_resources.key(self._account, arn)
         if key is None:
             return {}
-        tagger = kms_backends[self._account][arn.split(":")[3]].tagger
+        tagger = moto_resources.moto_backend(kms_backends, self._account, arn).tagger
         tags: Mapping[str, str] = tagger.get_tag_dict_for_resource(key.id)
         return tags
 
     def _of_topic(self, arn: str) -> Mapping[str, str]:
-        from moto.sns.models import sns_backends
-
-        topic = _backend(sns_backends, self._account, arn).topics.get(arn)
+        topic = moto_resources.topic(self._account, arn)
         return {} if topic is None else dict(topic._tags)
 
     def _of_queue(self, arn: str) -> Mapping[str, str]:
-        from moto.sqs.models import sqs_backends
-
-        queue = _backend(sqs_backends, self._account, arn).queues.get(arn.rpartition(":")[2])
+        queue = moto_resources.queue(self._account, arn)
         return {} if queue is None else dict(queue.tags or {})
 
     def _of_table(self, arn: str) -> Mapping[str, str]:
-        from moto.dynamodb.models import dynamodb_backends
-
         name = arn.partition(":table/")[2].partition("/")[0]
-        table = _backend(dynamodb_backends, self._account, arn).tables.get(name)
+        table = moto_resources.table(self._account, arn.split(":")[3], name)
         return {} if table is None else tag_pairs(table.tags)
 
     def _of_secret(self, arn: str) -> Mapping[str, str]:
-        from moto.secretsmanager.models import secretsmanager_backends
-
-        secrets = _backend(secretsmanager_backends, self._account, arn).secrets.values()
-        return tag_pairs(next((s.tags for s in secrets if s.arn == arn), None))
+        secret = moto_resources.secret(self._account, arn.split(":")[3], arn)
+        return {} if secret is None else tag_pairs(secret.tags)
 
 
 def _use_tags(policies: AppliedPolicies, action: str) -> bool:
+    """Whether a statement about an action has a condition on tags, or policy variables."""
     return any(
-        any(key in condition.key for key in _KEYS) for policy in _all(policies)
-        for statement in policy.about(action) for condition in statement.conditions
-    ) or any(
-        statement.resources is not None and statement.resources.templates
-        for policy in _all(policies) for statement in policy.about(action)
-    )  # fmt: skip
-
-
-def _all(policies: AppliedPolicies) -> Iterator[Policy]:
-    yield from policies.identity
-    yield from policies.session
-    yield from (one.policy for one in policies.resource)
-    if policies.boundary is not None:
-        yield policies.boundary
-    if policies.endpoint is not None:
-        yield policies.endpoint.policy
-
-
-def _backend(backends: Any, account_id: str, arn: str) -> Any:
-    return backends[account_id][arn.split(":")[3]]
+        (statement.resources is not None and statement.resources.templates)
+        or any(name in condition.key for condition in statement.conditions for name in _KEYS)
+        for policy in policies
+        for statement in policy.about(action)
+    )

@@ -6,7 +6,7 @@ behalf it acts. It decides here, with ``aws:SourceArn`` and ``aws:SourceAccount`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +51,10 @@ class Actor:
         """
         return self._denial(Permission(action, resource, context))
 
+    def first_denial(self, needed: Iterable[tuple[str, str]]) -> Decision | None:
+        """The first decision that denies one of several actions on resources, or ``None``."""
+        return self._first(Permission(action, resource) for action, resource in needed)
+
     def allows(self, action: str, resource: str, **context: str) -> bool:
         """Whether policies allow an action on a resource, without a record of the decision."""
         return self._allows(Permission(action, resource, context))
@@ -61,7 +65,10 @@ class Actor:
 
     def denial_of_call(self, service: str, operation: str, **params: Any) -> Decision | None:
         """The decision that denies an API call, or ``None`` if it may be made."""
-        denials = map(self._denial, self._permissions(service, operation, params))
+        return self._first(self._permissions(service, operation, params))
+
+    def _first(self, permissions: Iterable[Permission]) -> Decision | None:
+        denials = map(self._denial, permissions)
         return next((denial for denial in denials if denial is not None), None)
 
     def _permissions(

@@ -5,8 +5,6 @@ AWS's message names no statement for an implicit denial; a person needs the one 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from sageloop.local_cloud.access.policy.conditions import Condition
 from sageloop.local_cloud.access.policy.document import Policy
 from sageloop.local_cloud.access.policy.principals import PrincipalMatch
@@ -48,23 +46,13 @@ def near_misses(request: Request, policies: AppliedPolicies) -> list[str]:
     ranked = sorted(
         (
             miss
-            for policy in _policies(policies)
+            for policy in policies
             for statement in policy.about(request.action.lower())
             if statement.allows and (miss := _miss(request, policy, statement))
         ),
         key=lambda miss: miss[0],
     )
     return [text for _, text in ranked[:_MOST]]
-
-
-def _policies(applied: AppliedPolicies) -> Iterator[Policy]:
-    yield from applied.identity
-    yield from (one.policy for one in applied.resource)
-    if applied.boundary is not None:
-        yield applied.boundary
-    yield from applied.session
-    if applied.endpoint is not None:
-        yield applied.endpoint.policy
 
 
 def _miss(request: Request, policy: Policy, statement: Statement) -> tuple[int, str] | None:

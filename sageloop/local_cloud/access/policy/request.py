@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -105,6 +105,16 @@ class AppliedPolicies:
     resource: tuple[ResourcePolicy, ...] = ()
     account: str = ""
     endpoint: EndpointPolicy | None = None
+
+    def __iter__(self) -> Iterator[Policy]:
+        """Every policy."""
+        yield from self.identity
+        yield from (one.policy for one in self.resource)
+        if self.boundary is not None:
+            yield self.boundary
+        yield from self.session
+        if self.endpoint is not None:
+            yield self.endpoint.policy
 
     def owner(self, principal: Principal) -> str:
         """The account whose resource it is."""

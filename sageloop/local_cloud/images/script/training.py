@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-INSIDE = PurePosixPath("/opt/ml")
+from sageloop.local_cloud.images.script.container_paths import INSIDE, local_path
+
 _PREFIX = "sagemaker_"
 # Hyperparameters of the platform; all others with its prefix are meant for the framework.
 _PLATFORM = frozenset(
@@ -118,12 +119,7 @@ class Training:
 
     def local_path(self, path: str) -> Path:
         """A container path as a path of this machine, where ``/opt/ml`` may differ."""
-        container_path = PurePosixPath(path)
-        return (
-            self.base / container_path.relative_to(INSIDE)
-            if container_path.is_relative_to(INSIDE)
-            else Path(container_path)
-        )
+        return local_path(self.base, path)
 
 
 def read(environment: Mapping[str, str]) -> Training:

@@ -42,7 +42,7 @@ def _versioned(name: str) -> Rule:
     )
 
 
-def _source(call: ApiCall) -> tuple[str, str]:
+def copy_source(call: ApiCall) -> tuple[str, str]:
     """Bucket with key, and version, of the source of a copy."""
     source = call.get("CopySource")
     if isinstance(source, Mapping):
@@ -52,7 +52,7 @@ def _source(call: ApiCall) -> tuple[str, str]:
 
 
 def _read_source(call: ApiCall) -> list[Permission]:
-    path, version = _source(call)
+    path, version = copy_source(call)
     action = "s3:GetObjectVersion" if version else "s3:GetObject"
     return [Permission(action, _arn(call, path), {"s3:VersionId": version} if version else {})]
 
@@ -63,7 +63,7 @@ def _write(action: str) -> Rule:
     def write(call: ApiCall) -> list[Permission]:
         context = values(call, _WRITE_KEYS) | object_tags(call)
         if call.get("CopySource"):
-            context["s3:x-amz-copy-source"] = _source(call)[0]
+            context["s3:x-amz-copy-source"] = copy_source(call)[0]
         return [Permission(action, resource, context) for resource in _object(call)]
 
     return all_of(

@@ -31,7 +31,7 @@ _INSTANCE_TYPES = (
     " ProductionVariants[].InstanceType, ShadowProductionVariants[].InstanceType]"
     "[][] | [?@]"
 )
-_VOLUME_KEY = (
+VOLUME_KEY = (
     "ResourceConfig.VolumeKmsKeyId || TransformResources.VolumeKmsKeyId"
     " || ProcessingResources.ClusterConfig.VolumeKmsKeyId"
     " || TrainingJobDefinition.ResourceConfig.VolumeKmsKeyId || KmsKeyId"
@@ -73,7 +73,7 @@ _KEYS = {
     "sagemaker:ServerlessMaxConcurrency": "ProductionVariants[].ServerlessConfig.MaxConcurrency",
     "sagemaker:ServerlessMemorySize": "ProductionVariants[].ServerlessConfig.MemorySizeInMB",
     "sagemaker:TargetModel": "TargetModel",
-    "sagemaker:VolumeKmsKey": _VOLUME_KEY,
+    "sagemaker:VolumeKmsKey": VOLUME_KEY,
     "sagemaker:VpcSecurityGroupIds": f"({_VPC}).SecurityGroupIds || SecurityGroupIds",
     "sagemaker:VpcSubnets": f"({_VPC}).Subnets || [SubnetId] | [?@]",
 }

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-INSIDE = PurePosixPath("/opt/ml")
+from sageloop.local_cloud.images.script.container_paths import INSIDE, local_path
+
 _JSON = "application/json"
 _TIMEOUTS = ("SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS", "SAGEMAKER_MODEL_SERVER_TIMEOUT")
 
@@ -46,12 +47,7 @@ class Settings:
 
     def local_path(self, path: str) -> Path:
         """A container path as a path of this machine, where ``/opt/ml`` may differ."""
-        container_path = PurePosixPath(path)
-        return (
-            self.base / container_path.relative_to(INSIDE)
-            if container_path.is_relative_to(INSIDE)
-            else Path(container_path)
-        )
+        return local_path(self.base, path)
 
 
 def read(environment: Mapping[str, str]) -> Settings:
