@@ -19,6 +19,7 @@ from sageloop.local_cloud.cloudformation.stack_request import (
 from sageloop.local_cloud.cloudformation.state import ChangeSet, Stack
 from sageloop.local_cloud.cloudformation.views import parameters_view, tags_view
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.naming import regional_arn
 from sageloop.local_cloud.core.service import Call, operation
 
 _NO_CHANGES = (
@@ -126,8 +127,9 @@ class ChangeSets:
         desired = desired_state(self._context, call, stack, template)
         blueprint = validated_blueprint(self._context, stack, desired)
         change_set = ChangeSet(
-            change_set_id=f"arn:aws:cloudformation:{stack.region}:{stack.account_id}:changeSet/"
-            f"{name}/{uuid.uuid4()}",
+            change_set_id=regional_arn(
+                "cloudformation", stack.region, stack.account_id, f"changeSet/{name}/{uuid.uuid4()}"
+            ),
             name=name, kind=kind, desired=desired, role_arn=call.params.get("RoleARN"),
             created=self._context.now(), description=call.params.get("Description"),
             on_failure=call.params.get("OnStackFailure", "ROLLBACK"),

@@ -24,6 +24,7 @@ from sageloop.local_cloud.cloudformation.intrinsics import (
 from sageloop.local_cloud.cloudformation.providers.base import Provider, Resource, ResourceRequest
 from sageloop.local_cloud.cloudformation.state import DesiredState, Record, Stack, StackStore
 from sageloop.local_cloud.cloudformation.template import Template
+from sageloop.local_cloud.core.naming import partition_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -201,7 +202,7 @@ def pseudo_parameters(stack: Stack) -> dict[str, Any]:
         "AWS::AccountId": stack.account_id,
         "AWS::NoValue": NO_VALUE,
         "AWS::NotificationARNs": [],
-        "AWS::Partition": "aws",
+        "AWS::Partition": partition_of(stack.region),
         "AWS::Region": stack.region,
         "AWS::StackId": stack.stack_id,
         "AWS::StackName": stack.name,

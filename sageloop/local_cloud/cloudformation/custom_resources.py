@@ -11,6 +11,7 @@ resource fails immediately with the function's error, instead of after the time-
 from __future__ import annotations
 
 import json
+import re
 import threading
 import uuid
 from collections.abc import Mapping
@@ -236,7 +237,7 @@ def _timeout(properties: Mapping[str, Any]) -> int:
 
 def _invoke(request: ResourceRequest, document: Mapping[str, Any]) -> None:
     token = str(request.properties.get("ServiceToken", ""))
-    if not token.startswith("arn:aws:lambda:"):
+    if re.match(r"arn:[a-z-]+:lambda:", token) is None:
         raise ResourceFailed(
             "ServiceToken must be the ARN of a Lambda function; the local cloud supports no other "
             f"kind (such as an SNS topic), got {token or 'none'}"

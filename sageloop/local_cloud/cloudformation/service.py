@@ -18,6 +18,7 @@ from sageloop.local_cloud.cloudformation.errors import invalid
 from sageloop.local_cloud.cloudformation.read_api import ReadApi
 from sageloop.local_cloud.cloudformation.stack_api import StackApi
 from sageloop.local_cloud.cloudformation.stack_orchestrator import StackOrchestrator
+from sageloop.local_cloud.core.naming import regional_arn
 from sageloop.local_cloud.core.service import Call, Service
 from sageloop.local_cloud.core.wire import Request, Response
 
@@ -86,7 +87,7 @@ def _stack_arn(call: Call, account_id: str) -> str:
     if name.startswith("arn:"):
         return name
     # The stack's identifier is made later; policies can only name stacks by a pattern.
-    return f"arn:aws:cloudformation:{call.region}:{account_id}:stack/{name}/-"
+    return regional_arn("cloudformation", call.region, account_id, f"stack/{name}/-")
 
 
 def _default_providers() -> ProviderOf:

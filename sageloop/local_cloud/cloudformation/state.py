@@ -12,6 +12,7 @@ from typing import Any
 from sageloop.local_cloud.cloudformation.errors import invalid
 from sageloop.local_cloud.cloudformation.parameters import Parameter
 from sageloop.local_cloud.cloudformation.template import EMPTY, Template
+from sageloop.local_cloud.core.naming import regional_arn
 
 STACK_TYPE = "AWS::CloudFormation::Stack"
 
@@ -254,7 +255,9 @@ class StackStore:
         """A new stack in REVIEW_IN_PROGRESS; the caller has checked that the name is free."""
         with self._lock:
             stack = Stack(
-                stack_id=f"arn:aws:cloudformation:{region}:{account_id}:stack/{name}/{uuid.uuid4()}",
+                stack_id=regional_arn(
+                    "cloudformation", region, account_id, f"stack/{name}/{uuid.uuid4()}"
+                ),
                 name=name, region=region, account_id=account_id, created=now,
             )  # fmt: skip
             self._by_id[stack.stack_id] = stack

@@ -16,6 +16,7 @@ from sageloop.local_cloud.cloudwatch.paging import page
 from sageloop.local_cloud.cloudwatch.queries import dimensions_of
 from sageloop.local_cloud.cloudwatch.watching import Watch, check_operator, watch_of
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.naming import regional_arn
 from sageloop.local_cloud.core.samples import Series
 from sageloop.local_cloud.core.service import Call, operation
 
@@ -59,7 +60,7 @@ class AlarmApi:
         detector = detectors_of(watch)
         if detector is not None:
             self._bands.put(detector, replace=False)
-        arn = f"arn:aws:cloudwatch:{call.region}:{call.account_id}:alarm:{name}"
+        arn = regional_arn("cloudwatch", call.region, call.account_id, f"alarm:{name}")
         now = self._clock.time()
         self._alarms.put(Alarm(name=name, arn=arn, definition=params, watch=watch, configured=now))
         if call.params.get("Tags"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sageloop.local_cloud.cloudwatch.actions import refuse_unsupported
 from sageloop.local_cloud.cloudwatch.alarm_rules import invalid, parse
 from sageloop.local_cloud.cloudwatch.composite import CompositeAlarm
+from sageloop.local_cloud.core.naming import regional_arn
 from sageloop.local_cloud.core.service import Call, operation
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class CompositeApi:
         definition = {k: v for k, v in call.params.items() if k != "Tags"}
         name = definition["AlarmName"]
         _check(name, definition)
-        arn = f"arn:aws:cloudwatch:{call.region}:{call.account_id}:alarm:{name}"
+        arn = regional_arn("cloudwatch", call.region, call.account_id, f"alarm:{name}")
         alarm = CompositeAlarm(
             name=name, arn=arn, definition=definition, rule=parse(definition["AlarmRule"]),
             configured=self._clock.time(),

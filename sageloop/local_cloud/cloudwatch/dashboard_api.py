@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.naming import partition_of
 from sageloop.local_cloud.core.service import Call, operation
 
 if TYPE_CHECKING:
@@ -68,4 +69,5 @@ class DashboardApi:
                 raise AwsError("ResourceNotFound", f"Dashboard {name} does not exist", 404)
 
     def _arn(self, name: str) -> str:
-        return f"arn:aws:cloudwatch::{self._cloud.account_id}:dashboard/{name}"
+        partition = partition_of(self._cloud.region)
+        return f"arn:{partition}:cloudwatch::{self._cloud.account_id}:dashboard/{name}"

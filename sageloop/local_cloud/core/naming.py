@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
+
+from moto.utilities.utils import get_partition
 
 # Services whose state moto keeps: botocore name and name of moto's backend.
 _MOTO_PARTS = {
@@ -51,3 +54,14 @@ def model_of(signing_name: str, environ: Mapping[str, Any]) -> str:
 def action_prefix(model: str) -> str:
     """The prefix of a service's actions in policies and in the call record."""
     return {"sagemaker-runtime": "sagemaker", "s3control": "s3"}.get(model, model)
+
+
+@cache
+def partition_of(region: str) -> str:
+    """The partition of a region, which its ARNs contain: ``aws``, ``aws-cn``, ``aws-us-gov`` ..."""
+    return str(get_partition(region))
+
+
+def regional_arn(service: str, region: str, account: str, resource: str) -> str:
+    """The ARN of a resource of a region."""
+    return f"arn:{partition_of(region)}:{service}:{region}:{account}:{resource}"

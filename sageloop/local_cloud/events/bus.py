@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.naming import regional_arn
 from sageloop.local_cloud.core.paging import paginate
 from sageloop.local_cloud.events.timetable import Recurrence
 
@@ -105,7 +106,7 @@ class Buses:
                 raise AwsError(
                     "ResourceAlreadyExistsException", f"Event bus {name} already exists."
                 )
-            arn = f"arn:aws:events:{region}:{self._account_id}:event-bus/{name}"
+            arn = regional_arn("events", region, self._account_id, f"event-bus/{name}")
             bus = Bus(
                 name=name, arn=arn, region=region, created=now, modified=now, settings=settings
             )

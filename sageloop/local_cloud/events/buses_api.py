@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.naming import partition_of
 from sageloop.local_cloud.core.service import Call, operation
 from sageloop.local_cloud.events.bus import (
     DEFAULT_BUS,
@@ -164,7 +165,11 @@ def _statement(params: dict[str, Any], bus: Bus) -> dict[str, Any]:
     statement: dict[str, Any] = {
         "Sid": params["StatementId"],
         "Effect": "Allow",
-        "Principal": "*" if principal == "*" else {"AWS": f"arn:aws:iam::{principal}:root"},
+        "Principal": "*"
+        if principal == "*"
+        else {
+            "AWS": f"arn:{partition_of(bus.region)}:iam::{principal}:root",
+        },
         "Action": params["Action"],
         "Resource": bus.arn,
     }

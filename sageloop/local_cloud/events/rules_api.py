@@ -7,6 +7,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.naming import regional_arn
 from sageloop.local_cloud.core.service import Call, operation
 from sageloop.local_cloud.events import schedules
 from sageloop.local_cloud.events.bus import DEFAULT_BUS, Bus, Buses, Rule, invalid, page
@@ -131,7 +132,7 @@ class RulesApi:
         middle = "" if bus.name == DEFAULT_BUS else f"{bus.name}/"
         return Rule(
             name=name,
-            arn=f"arn:aws:events:{bus.region}:{self._cloud.account_id}:rule/{middle}{name}",
+            arn=regional_arn("events", bus.region, self._cloud.account_id, f"rule/{middle}{name}"),
             bus=bus.name, region=bus.region, pattern_text=pattern,
             pattern=parsed(pattern) if pattern else None, schedule=schedule, state=state,
             description=params.get("Description"), role_arn=params.get("RoleArn"),

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sageloop.local_cloud.access.enforcement.service_acts import can_assume
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.naming import regional_arn
 from sageloop.local_cloud.events import schedules, targets
 from sageloop.local_cloud.events.targets_api import check_dead_letters, check_retry_policy
 from sageloop.local_cloud.events.timetable import Recurrence
@@ -99,11 +100,11 @@ class ScheduleStore:
 
     def group_arn(self, region: str, name: str) -> str:
         """The ARN of a group, whether or not it exists."""
-        return f"arn:aws:scheduler:{region}:{self._account_id}:schedule-group/{name}"
+        return regional_arn("scheduler", region, self._account_id, f"schedule-group/{name}")
 
     def entry_arn(self, region: str, group: str, name: str) -> str:
         """The ARN of a schedule."""
-        return f"arn:aws:scheduler:{region}:{self._account_id}:schedule/{group}/{name}"
+        return regional_arn("scheduler", region, self._account_id, f"schedule/{group}/{name}")
 
 
 def missing(message: str) -> AwsError:

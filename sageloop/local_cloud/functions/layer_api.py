@@ -9,6 +9,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.naming import regional_arn
 from sageloop.local_cloud.core.service import Call, operation
 from sageloop.local_cloud.functions.errors import conflict, invalid, not_found
 from sageloop.local_cloud.functions.model import LayerVersion
@@ -154,7 +155,7 @@ class LayerApi:
         match = _LAYER.fullmatch(call.params["LayerName"])
         if match is None:
             raise AwsError("ValidationException", f"{call.params['LayerName']} is not a layer name")
-        return f"arn:aws:lambda:{call.region}:{call.account_id}:layer:{match[1]}"
+        return regional_arn("lambda", call.region, call.account_id, f"layer:{match[1]}")
 
     def _version_arn(self, call: Call) -> str:
         return f"{self._layer_arn(call)}:{call.params['VersionNumber']}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from sageloop.local_cloud.core.naming import regional_arn
 from sageloop.local_cloud.functions.code import Package
 from sageloop.local_cloud.functions.errors import function_not_found
 from sageloop.local_cloud.functions.names import LATEST, FunctionRef
@@ -97,7 +98,7 @@ class Version:
             "LastUpdateStatus": "Successful",
             "PackageType": "Zip",
             "RuntimeVersionConfig": {
-                "RuntimeVersionArn": f"arn:aws:lambda:{region}::runtime:{runtime}"
+                "RuntimeVersionArn": regional_arn("lambda", region, "", f"runtime:{runtime}")
             },
         }
 
@@ -165,7 +166,7 @@ class FunctionRepository:
 
     def arn(self, ref: FunctionRef) -> str:
         """The unqualified ARN of a reference."""
-        return f"arn:aws:lambda:{ref.region}:{self._account_id}:function:{ref.name}"
+        return regional_arn("lambda", ref.region, self._account_id, f"function:{ref.name}")
 
     def get(self, ref: FunctionRef) -> Function:
         """The function, for any qualifier. Raises ResourceNotFoundException."""

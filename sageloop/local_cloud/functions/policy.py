@@ -23,11 +23,11 @@ class Policy:
         return json.dumps({"Version": "2012-10-17", "Id": "default", "Statement": statements})
 
 
-def statement(members: Mapping[str, Any], *, resource: str, account_id: str) -> dict[str, Any]:
+def statement(members: Mapping[str, Any], *, resource: str) -> dict[str, Any]:
     """The statement that AddPermission's ``members`` define."""
     made: dict[str, Any] = {
         "Sid": members["StatementId"], "Effect": "Allow",
-        "Principal": _principal(str(members["Principal"]), account_id),
+        "Principal": _principal(str(members["Principal"]), resource.split(":")[1]),
         "Action": members["Action"], "Resource": resource,
     }  # fmt: skip
     conditions: dict[str, dict[str, str]] = {}
@@ -42,11 +42,11 @@ def statement(members: Mapping[str, Any], *, resource: str, account_id: str) -> 
     return made
 
 
-def _principal(principal: str, account_id: str) -> str | dict[str, str]:
+def _principal(principal: str, partition: str) -> str | dict[str, str]:
     if principal == "*":
         return "*"
     if re.fullmatch(r"\d{12}", principal):
-        return {"AWS": f"arn:aws:iam::{principal}:root"}
+        return {"AWS": f"arn:{partition}:iam::{principal}:root"}
     return (
         {"Service": principal} if "." in principal and ":" not in principal else {"AWS": principal}
     )

@@ -44,9 +44,7 @@ class PolicyApi:
         if ref.qualifier == LATEST:
             raise invalid("We currently do not support adding policies for $LATEST.")
         self._repository.version(function, ref.qualifier)
-        made = statement(
-            call.params, resource=function.arn_of(ref.qualifier), account_id=call.account_id
-        )
+        made = statement(call.params, resource=function.arn_of(ref.qualifier))
         with self._repository.lock:
             policy = function.policies.setdefault(ref.qualifier, Policy())
             _check_policy_revision(policy, call)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sageloop.local_cloud.access.enforcement.network_permissions import interface_denial
 from sageloop.local_cloud.access.enforcement.service_acts import can_assume, role_actor
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.naming import regional_arn
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.access.policy import Decision
@@ -31,7 +32,7 @@ _INTERFACES = ("DescribeDhcpOptions", "DescribeNetworkInterfaces", "DescribeSecu
 
 def any_source(cloud: Cloud) -> str:
     """The value of ``aws:SourceArn`` for inference and Studio; the asterisk is no wildcard."""
-    return f"arn:aws:sagemaker:{cloud.region}:{cloud.account_id}:*"
+    return regional_arn("sagemaker", cloud.region, cloud.account_id, "*")
 
 
 def check_role(cloud: Cloud, role_arn: str, *source_arns: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.naming import regional_arn
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
@@ -95,7 +96,9 @@ class SageMakerStore:
 
     def arn(self, kind: str, name: str) -> str:
         """The ARN of a resource, whether or not it exists."""
-        return f"arn:aws:sagemaker:{self._cloud.region}:{self._cloud.account_id}:{kind}/{name}"
+        return regional_arn(
+            "sagemaker", self._cloud.region, self._cloud.account_id, f"{kind}/{name}"
+        )
 
     def create(
         self, family: str, name: str, document: Document,

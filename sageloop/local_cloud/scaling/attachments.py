@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.naming import regional_arn
 from sageloop.local_cloud.core.service import Call, operation
 from sageloop.local_cloud.scaling import checks, timetable, tracking
 from sageloop.local_cloud.scaling.model import STEP, TRACKING, Attached, Store, TargetKey
@@ -164,7 +165,10 @@ class AttachmentApi:
             names = list(policy.alarms)
         region, account = policy.key.region, self._cloud.account_id
         return [
-            {"AlarmName": n, "AlarmARN": f"arn:aws:cloudwatch:{region}:{account}:alarm:{n}"}
+            {
+                "AlarmName": n,
+                "AlarmARN": regional_arn("cloudwatch", region, account, f"alarm:{n}"),
+            }
             for n in names
         ]
 
@@ -199,9 +203,11 @@ class AttachmentApi:
             old = attachments.get((key, name))
             kind = "scalingPolicy" if attachments is self._store.policies else "scheduledAction"
             word = "policyName" if kind == "scalingPolicy" else "scheduledActionName"
-            arn = (
-                f"arn:aws:autoscaling:{key.region}:{call.account_id}:{kind}:{uuid.uuid4()}:"
-                f"resource/{key.namespace}/{key.resource}:{word}/{name}"
+            arn = regional_arn(
+                "autoscaling",
+                key.region,
+                call.account_id,
+                f"{kind}:{uuid.uuid4()}:resource/{key.namespace}/{key.resource}:{word}/{name}",
             )
             made = Attached(
                 key, name, old.arn if old else arn,

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from sageloop.local_cloud.core.naming import partition_of, regional_arn
 from sageloop.local_cloud.core.service import Call, Service, operation
 from sageloop.local_cloud.scaling import checks, resources
 from sageloop.local_cloud.scaling.activities import ActivityLog
@@ -155,8 +156,8 @@ class ApplicationAutoScalingService(Service):
         maximum = params.get("MaxCapacity", old.maximum if old else None)
         checks.check_capacity(minimum, maximum)
         identity = old.identity if old else uuid.uuid4().hex[:32]
-        arn = (
-            f"arn:aws:application-autoscaling:{key.region}:{account_id}:scalable-target/{identity}"
+        arn = regional_arn(
+            "application-autoscaling", key.region, account_id, f"scalable-target/{identity}"
         )
         suspended = {
             **(old.suspended if old else _NOT_SUSPENDED),
@@ -171,7 +172,7 @@ class ApplicationAutoScalingService(Service):
 
 def _service_role(key: TargetKey, account_id: str) -> str:
     return (
-        f"arn:aws:iam::{account_id}:role/aws-service-role/"
+        f"arn:{partition_of(key.region)}:iam::{account_id}:role/aws-service-role/"
         f"{key.namespace}.application-autoscaling.amazonaws.com/"
         "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
     )

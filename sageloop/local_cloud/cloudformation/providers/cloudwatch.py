@@ -6,7 +6,7 @@ from sageloop.local_cloud.cloudformation.providers.api import ApiResource, Name,
 from sageloop.local_cloud.cloudformation.providers.coverage import CoveredProvider, names
 from sageloop.local_cloud.cloudformation.providers.tagging import Tagging
 
-_ALARM_ARN = "arn:aws:cloudwatch:{region}:{account}:alarm:{name}"
+_ALARM_ARN = "arn:{partition}:cloudwatch:{region}:{account}:alarm:{name}"
 _TAGS = Tagging(on={"ResourceARN": "{att[Arn]}"})
 _GONE = names("ResourceNotFound ResourceNotFoundException")
 _COMMON = "ActionsEnabled AlarmActions AlarmDescription InsufficientDataActions OKActions"

@@ -8,6 +8,7 @@ from typing import Any
 
 from sageloop.local_cloud.cloudformation.providers.base import ResourceRequest
 from sageloop.local_cloud.cloudformation.providers.calls import invoke
+from sageloop.local_cloud.core.naming import partition_of
 
 
 @dataclass(kw_only=True, slots=True)
@@ -50,6 +51,7 @@ class ProviderContext:
             return template
         return template.format(
             id=self.id, name=self.name, region=self.request.region,
-            account=self.request.account_id, att=self.attributes,
+            partition=partition_of(self.request.region), account=self.request.account_id,
+            att=self.attributes,
             prop={**self.previous, **self.properties},
         )  # fmt: skip

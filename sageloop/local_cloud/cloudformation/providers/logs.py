@@ -16,7 +16,7 @@ from sageloop.local_cloud.cloudformation.providers.tagging import Tagging
 _GONE = names("ResourceNotFoundException")
 _GROUP = {"logGroupName": "{id}"}
 _FILTER = "FilterName FilterPattern LogGroupName MetricTransformations"
-_ARN = "arn:aws:logs:{region}:{account}:log-group:{name}"
+_ARN = "arn:{partition}:logs:{region}:{account}:log-group:{name}"
 
 
 def _metric(value: list[dict[str, object]]) -> list[dict[str, object]]:

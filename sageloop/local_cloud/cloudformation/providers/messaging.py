@@ -16,6 +16,7 @@ from sageloop.local_cloud.cloudformation.providers.context import ProviderContex
 from sageloop.local_cloud.cloudformation.providers.coverage import CoveredProvider, names
 from sageloop.local_cloud.cloudformation.providers.policies import PolicyOn
 from sageloop.local_cloud.cloudformation.providers.tagging import Tagging
+from sageloop.local_cloud.core.naming import regional_arn
 
 _NO_TOPIC = names("NotFound NotFoundException")
 _NO_QUEUE = names(
@@ -160,7 +161,7 @@ class _Queue(_Fifo):
 
 def _queue_attributes(context: ProviderContext) -> dict[str, Any]:
     name = context.id.rpartition("/")[2]
-    arn = f"arn:aws:sqs:{context.request.region}:{context.request.account_id}:{name}"
+    arn = regional_arn("sqs", context.request.region, context.request.account_id, name)
     return {"Arn": arn, "QueueName": name, "QueueUrl": context.id}
 
 

@@ -161,7 +161,7 @@ PROVIDERS: dict[str, CoveredProvider] = {
         takes=takes(ObjectLockEnabled="ObjectLockEnabledForBucket"),
         prepare=_place,
         attributes={
-            "Arn": "arn:aws:s3:::{name}",
+            "Arn": "arn:{partition}:s3:::{name}",
             "DomainName": "{name}.s3.amazonaws.com",
             "DualStackDomainName": "{name}.s3.dualstack.{region}.amazonaws.com",
             "RegionalDomainName": "{name}.s3.{region}.amazonaws.com",

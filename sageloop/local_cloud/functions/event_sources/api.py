@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from sageloop.local_cloud.access.caller import INTERNAL
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.moto_sqs import dead_letters_of
+from sageloop.local_cloud.core.naming import regional_arn
 from sageloop.local_cloud.core.service import Call, operation
 from sageloop.local_cloud.core.wire import Response
 from sageloop.local_cloud.functions.errors import conflict, invalid, not_found
@@ -197,14 +198,14 @@ class EventSourceApi:
 
     def _arrived(self, call: Call, _: Response) -> None:
         name = call.params.get("QueueName") or str(call.params.get("QueueUrl", "")).split("/")[-1]
-        for poller in self._pollers_of(f"arn:aws:sqs:{call.region}:{call.account_id}:{name}"):
+        for poller in self._pollers_of(regional_arn("sqs", call.region, call.account_id, name)):
             poller.wake()
 
     def _received(self, call: Call, _: Response) -> None:
         if not self._pollers:
             return
         name = str(call.params["QueueUrl"]).split("/")[-1]
-        arn = f"arn:aws:sqs:{call.region}:{call.account_id}:{name}"
+        arn = regional_arn("sqs", call.region, call.account_id, name)
         # A message in flight becomes visible again; one received too often was moved.
         for poller in self._pollers_of(arn):
             poller.plan()

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from sageloop.local_cloud.core.errors import AwsError, not_supported
+from sageloop.local_cloud.core.naming import regional_arn
 from sageloop.local_cloud.events.patterns import parsed
 from sageloop.local_cloud.functions.errors import invalid
 from sageloop.local_cloud.functions.names import FunctionRef
@@ -65,7 +66,9 @@ class Mapping:
     @property
     def arn(self) -> str:
         """The mapping's own ARN."""
-        return f"arn:aws:lambda:{self.region}:{self.account_id}:event-source-mapping:{self.id}"
+        return regional_arn(
+            "lambda", self.region, self.account_id, f"event-source-mapping:{self.id}"
+        )
 
     @property
     def is_fifo(self) -> bool:

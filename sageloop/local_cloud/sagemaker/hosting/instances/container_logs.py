@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import IO, TYPE_CHECKING
 
+from sageloop.local_cloud.core.naming import partition_of
 from sageloop.local_cloud.sagemaker.hosting.invocation.batches import Batcher
 from sageloop.local_cloud.sagemaker.logs import LogStream, escaped
 
@@ -29,7 +30,8 @@ class ContainerLog:
     ) -> None:  # fmt: skip
         owner = f"{cloud.region}:{cloud.account_id}"
         where = group_of(endpoint) if group is None else group
-        self.arn = f"arn:aws:logs:{owner}:log-group:{where}:log-stream:{stream}"
+        partition = partition_of(cloud.region)
+        self.arn = f"arn:{partition}:logs:{owner}:log-group:{where}:log-stream:{stream}"
         self._name = stream
         written = LogStream(cloud, where, stream, principal=role)
         self._lines = Batcher[str](
