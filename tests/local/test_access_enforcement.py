@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from roles import ACCOUNT, LAMBDA, USER, allowing, make_role, trust
+from lambda_stage import package
+from roles import ACCOUNT, LAMBDA, QUEUE_READER, USER, allowing, function_role, make_role, trust
 
 from sageloop.local_cloud.access.enforcement.mode import AccessMode
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
@@ -199,6 +200,31 @@ def test_role_is_passed_only_with_the_right_to_pass_it(cloud: Cloud) -> None:
 
     with pytest.raises(ClientError, match=r"iam:PassRole on resource: .*:role/reader"):
         reader(cloud, "sagemaker").create_model(ModelName="m", ExecutionRoleArn=ROLE)
+
+
+def test_mapping_is_deleted_by_the_right_on_its_function(cloud: Cloud) -> None:
+    iam, lambdas = cloud.client("iam", principal=USER), cloud.client("lambda", principal=USER)
+    role = function_role(iam, "polled", *QUEUE_READER)
+    lambdas.create_function(
+        FunctionName="polled", Runtime="python3.11", Handler="index.handler", Role=role,
+        Code={"ZipFile": package({"index.py": "def handler(event, context): ..."})},
+    )  # fmt: skip
+    cloud.client("sqs", principal=USER).create_queue(QueueName="polled")
+    queue = f"arn:aws:sqs:us-east-1:{ACCOUNT}:polled"
+    made = lambdas.create_event_source_mapping(EventSourceArn=queue, FunctionName="polled")
+    right = {
+        "Effect": "Allow", "Action": "lambda:DeleteEventSourceMapping", "Resource": "*",
+        "Condition": {"ArnEquals": {"lambda:FunctionArn": made["FunctionArn"]}},
+    }  # fmt: skip
+    other = {"ArnEquals": {"lambda:FunctionArn": f"{made['FunctionArn']}-2"}}
+
+    put_policy(cloud, right | {"Condition": other})
+    with pytest.raises(ClientError, match="lambda:DeleteEventSourceMapping"):
+        reader(cloud, "lambda").delete_event_source_mapping(UUID=made["UUID"])
+    put_policy(cloud, right)
+    deleted = reader(cloud, "lambda").delete_event_source_mapping(UUID=made["UUID"])
+
+    assert deleted["State"] == "Deleting"
 
 
 def test_operation_without_a_table_is_refused_to_roles_by_name(cloud: Cloud) -> None:

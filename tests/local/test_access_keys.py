@@ -134,6 +134,26 @@ def test_multipart_upload_requires_decryption_of_its_parts(
         s3.upload_part(Bucket=bucket, Key="parts", UploadId=upload, PartNumber=1, Body=b"x")
 
 
+def test_part_that_is_copied_requires_its_source_decrypted(
+    cloud: Cloud, bucket: str, grant: Any
+) -> None:
+    grant("kms:GenerateDataKey", "kms:Decrypt")
+    s3 = writer(cloud, "s3")
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="copied", ServerSideEncryption="AES256")[
+        "UploadId"
+    ]
+    part = {
+        "Bucket": bucket, "Key": "copied", "UploadId": upload, "PartNumber": 1,
+        "CopySource": f"{bucket}/a",
+    }  # fmt: skip
+    grant("kms:GenerateDataKey")
+    with pytest.raises(ClientError, match="kms:Decrypt"):
+        s3.upload_part_copy(**part)
+
+    grant("kms:Decrypt")
+    assert s3.upload_part_copy(**part)["CopyPartResult"]
+
+
 def test_copy_requires_both_rights(cloud: Cloud, bucket: str, grant: Any) -> None:
     copy = {"Bucket": bucket, "Key": "copy", "CopySource": f"{bucket}/a"}
     grant("kms:GenerateDataKey")

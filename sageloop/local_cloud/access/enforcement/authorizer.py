@@ -17,7 +17,7 @@ from sageloop.local_cloud.access.enforcement.denials import access_denied, denia
 from sageloop.local_cloud.access.enforcement.document_checks import DocumentChecks, document_of
 from sageloop.local_cloud.access.enforcement.identities import Identities
 from sageloop.local_cloud.access.enforcement.mode import AccessMode
-from sageloop.local_cloud.access.enforcement.names import Names
+from sageloop.local_cloud.access.enforcement.names import NameReader, Names
 from sageloop.local_cloud.access.enforcement.network import Networks, Path
 from sageloop.local_cloud.access.enforcement.requirements import Requirement
 from sageloop.local_cloud.access.enforcement.resource_policies import ResourcePolicies
@@ -93,6 +93,11 @@ class Authorizer:
         self._cloud = cloud
         self._partition = get_partition(cloud.region)
         self._names: dict[str, Names] = {}
+        self._name_readers: dict[str, NameReader] = {}
+
+    def add_name(self, kind: str, reader: NameReader) -> None:
+        """Register what resolves names of a kind that the cloud keeps itself."""
+        self._name_readers[kind] = reader
 
     def check(self, operation: Operation, call: Call, decisions: list[Decision]) -> None:
         """Decide a call, append the decisions, and validate the policy document that it stores.
@@ -233,7 +238,9 @@ class Authorizer:
     def _names_in(self, region: str) -> Names:
         names = self._names.get(region)
         if names is None:
-            names = self._names[region] = Names(self._cloud, self._cloud.account_id, region)
+            names = self._names[region] = Names(
+                self._cloud, self._cloud.account_id, region, self._name_readers
+            )
         return names
 
     def _trust_policy(self, arn: str) -> str | None:

@@ -137,6 +137,10 @@ def _s3_copy(call: ApiCall) -> list[Requirement]:
     return [*_reads(call, *copy_source(call)), *_s3_write("GenerateDataKey")(call)]
 
 
+def _s3_part_copy(call: ApiCall) -> list[Requirement]:
+    return [*_reads(call, *copy_source(call)), *_s3_write("GenerateDataKey", "Decrypt")(call)]
+
+
 def _topic(call: ApiCall) -> list[Requirement]:
     arn = call.text("TopicArn || TargetArn")
     topic = moto_resources.topic(call.account, arn) if arn else None
@@ -266,6 +270,7 @@ _RULES: Mapping[tuple[str, str], _Rule] = {
     ("s3", "CompleteMultipartUpload"): _s3_write("Decrypt"),
     ("s3", "GetObject"): _s3_read,
     ("s3", "CopyObject"): _s3_copy,
+    ("s3", "UploadPartCopy"): _s3_part_copy,
     ("sns", "Publish"): _topic,
     ("sns", "PublishBatch"): _topic,
     ("sqs", "SendMessage"): _queue("GenerateDataKey", "Decrypt"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from moto.utilities.utils import get_partition
@@ -10,19 +10,36 @@ from moto.utilities.utils import get_partition
 from sageloop.local_cloud.access.enforcement import moto_resources
 from sageloop.local_cloud.access.parts import IamState
 
+NameReader = Callable[[str], str | None]
+"""Returns the ARN for a name, or ``None``."""
+
 
 class Names:
-    """Resolves names in one region for tables of required permissions."""
+    """Resolves names in one region for tables of required permissions.
 
-    def __init__(self, iam: IamState, account_id: str, region: str) -> None:
+    Args:
+        iam: state of IAM.
+        account_id: account of the cloud.
+        region: region of the call.
+        readers: functions by kind for what the cloud keeps itself.
+
+    """
+
+    def __init__(
+        self, iam: IamState, account_id: str, region: str, readers: Mapping[str, NameReader]
+    ) -> None:
         self._iam = iam
         self._account = account_id
         self._region = region
+        self._readers = readers
 
     def __call__(self, kind: str, name: str | bytes) -> str | None:
         """The ARN of a resource, or ``None`` if it does not exist."""
         if isinstance(name, bytes):
             return self._key_of_ciphertext(name) if kind == "kms:ciphertext" else None
+        reader = self._readers.get(kind)
+        if reader is not None:
+            return reader(name)
         finder = _FINDERS.get(kind)
         return None if finder is None else finder(self, name)
 

@@ -56,6 +56,7 @@ class EventSourceApi:
         for action in _ARRIVING:
             self._cloud.front.after(action, self._arrived)
         self._cloud.front.after("sqs:ReceiveMessage", self._received)
+        self._cloud.authorizer.add_name("lambda:event-source-mapping", self._function_of)
 
     @operation("CreateEventSourceMapping")
     def create_mapping(self, call: Call) -> dict[str, Any]:
@@ -131,6 +132,12 @@ class EventSourceApi:
             if mapping.arn == arn:
                 return mapping
         raise not_found(f"The resource you requested does not exist: {arn}")
+
+    def _function_of(self, mapping_id: str) -> str | None:
+        """The function of a mapping, which policies name by ``lambda:FunctionArn``."""
+        with self._lock:
+            poller = self._pollers.get(mapping_id)
+        return None if poller is None else poller.mapping.function_arn
 
     def _mappings(self) -> list[Mapping]:
         with self._lock:
