@@ -51,7 +51,10 @@ class SageMaker(Jobs):
         }  # fmt: skip
 
     def _describe_model_package(self, ModelPackageName: str) -> Any:
-        return next(p for p in self.packages if p["ModelPackageArn"] == ModelPackageName)
+        for package in self.packages:
+            if package["ModelPackageArn"] == ModelPackageName:
+                return package
+        raise client_error("ValidationException", f"ModelPackage {ModelPackageName} does not exist")
 
     # the endpoint
 

@@ -48,9 +48,9 @@ class Stores:
             raise client_error("ConditionalCheckFailedException", "The condition failed")
         match = re.fullmatch(r"(?:SET (.*?))?\s?(?:REMOVE (.*))?", UpdateExpression)
         assert match is not None
-        for item in match[1].split(", ") if match[1] else []:
+        for item in re.split(r", (?=#)(?![^(]*\))", match[1]) if match[1] else []:
             left, right = item.split(" = ")
-            row[names[left]] = values[right]
+            row[names[left]] = _value(right, row, names, values)
         for item in match[2].split(", ") if match[2] else []:
             row.pop(names[item], None)
         self.rows[Key["id"]["S"]] = row
@@ -167,6 +167,19 @@ class Stores:
 
     def _revoke_security_group_egress(self, GroupId: str, **_: Any) -> Any:
         self.groups[GroupId]["IpPermissionsEgress"] = []
+
+
+def _value(
+    expression: str, row: dict[str, Any], names: dict[str, str], values: dict[str, Any]
+) -> Any:
+    """The value of an operand: a given one, or a list with items at its end."""
+    appended = re.fullmatch(
+        r"list_append\(if_not_exists\((#\w+), (:\w+)\), (:\w+)\)", expression
+    )
+    if appended is None:
+        return values[expression]
+    present = row.get(names[appended[1]], values[appended[2]])
+    return {"L": [*present["L"], *values[appended[3]]["L"]]}
 
 
 def _holds(

@@ -33,10 +33,10 @@ from world import World
 
 
 def comparable(row: dict[str, Any]) -> dict[str, Any]:
-    """A row without messages, and with its JSON parsed."""
-    result: dict[str, Any] = {
-        key: value for key, value in row.items() if key not in {"alert", "reason"}
-    }
+    """A row with its alerts in one list, without other messages, and with its JSON parsed."""
+    messages = {"alert", "alerts", "alerts_error", "alerts_refused", "alerts_retry_at", "reason"}
+    result: dict[str, Any] = {key: value for key, value in row.items() if key not in messages}
+    result["alerts"] = len([*row.get("alerts", []), *([row["alert"]] if "alert" in row else [])])
     for key in ("trigger", "pending"):
         if key in result:
             result[key] = Trigger.of(json.loads(result[key]))

@@ -123,7 +123,7 @@ class StandaloneJob(RuleBasedStateMachine):
             world.now += 100 * BACKOFF
             world.deliver("on_job_change", {"source": "aws.events", "time": iso(world.now)})
         loop = world.row(f"loop#{JOB}")
-        assert not {"in_flight", "pending", "alert"} & set(loop), json.dumps(loop)
+        assert not {"in_flight", "pending", "alerts"} & set(loop), json.dumps(loop)
         assert world.running_jobs() == []
 
 

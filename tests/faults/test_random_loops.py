@@ -187,7 +187,7 @@ class Loop(RuleBasedStateMachine):
         assert row["state"] in {"live", "rolled_back"}
         assert world.endpoint["EndpointStatus"] == "InService"
         assert world.endpoint["EndpointConfigName"] == row["config_name"]
-        assert "alert" not in row
+        assert "alerts" not in row
         assert "manual_request" not in row
         self.at_most_one_job_in_flight()
 

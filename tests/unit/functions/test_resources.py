@@ -238,7 +238,7 @@ def test_refused_job_fails_the_deployment_in_one_line_without_an_alert() -> None
     assert answer["Reason"] == (
         "the processing job cannot be started: ValidationException: no such image"
     )
-    assert "alert" not in world.row(f"loop#{JOB}")
+    assert "alerts" not in world.row(f"loop#{JOB}")
 
 
 def test_channel_that_cannot_be_listed_is_not_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -11,6 +12,13 @@ from sageloop_runtime.errors import code_of
 from sageloop_runtime.previous_release import present_row, previous_names, previous_value
 
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Append:
+    """In a change: items for the end of a list attribute, whatever the list is by then."""
+
+    items: tuple[str, ...]
 
 
 def to_attribute(value: Any) -> dict[str, Any]:
@@ -80,7 +88,7 @@ class StateTable:
 
         Args:
             row_id: id of the row; the row is created if it does not exist and ``expect`` allows.
-            change: new values; ``None`` removes an attribute.
+            change: new values; ``None`` removes an attribute, ``Append`` extends a list.
             expect: values that were read; ``None`` expects the attribute to be absent.
 
         Returns:
@@ -95,6 +103,9 @@ class StateTable:
             names[f"#c{i}"] = key
             if value is None:
                 removes.append(f"#c{i}")
+            elif isinstance(value, Append):
+                values |= {f":c{i}": to_attribute(value.items), ":none": {"L": []}}
+                sets.append(f"#c{i} = list_append(if_not_exists(#c{i}, :none), :c{i})")
             else:
                 values[f":c{i}"] = to_attribute(value)
                 sets.append(f"#c{i} = :c{i}")

@@ -11,12 +11,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sageloop_runtime.aws.alerts import AlertPublisher
+from sageloop_runtime.aws.alerts import AlertPublisher, alert
 from sageloop_runtime.aws.metrics import Metrics
 from sageloop_runtime.aws.state_table import StateTable
 from sageloop_runtime.champion.instance_type_change import InstanceTypeChange
 from sageloop_runtime.champion.record import FAILED, LIVE, PROMOTING, Champion
 from sageloop_runtime.champion.repository import ChampionRepository
+from sageloop_runtime.champion.restoration import Restoration
 from sageloop_runtime.errors import TryAgainError, is_missing
 from sageloop_runtime.log import log
 from sageloop_runtime.names import is_of_endpoint, package_version
@@ -62,6 +63,7 @@ class Promoter:
         self._endpoint = endpoint
         self._scaling = scaling
         self._type_change = InstanceTypeChange(self._repository, endpoint, scaling)
+        self._restoration = Restoration(self._repository, endpoint, registry)
         self._cloudwatch = cloudwatch
         self._metrics = metrics
         self._alerts = alerts
@@ -92,6 +94,7 @@ class Promoter:
                 step = self._start(champion, serving, now)
             else:
                 step = self._start_rollout(champion, serving, now, promote_new=promote_new)
+                step = step or self._restoration.step(champion, serving, now)
             if step is None:
                 break
             result = step
@@ -157,7 +160,7 @@ class Promoter:
             if not is_missing(error):
                 raise
             text = f"Package {arn}, requested by {request['by']}, does not exist any more."
-            change = {"manual_request": None, "alert": text}
+            change = {"manual_request": None, **alert(text)}
             return "package missing" if self._repository.write(champion, change) else None
         change = champion.start_manual_rollout(serving, package, now)
         return "rollout started" if self._repository.write(champion, change) else None

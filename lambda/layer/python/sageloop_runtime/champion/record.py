@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from sageloop_runtime.aws.alerts import alert
 from sageloop_runtime.aws.state_table import Row
 from sageloop_runtime.serving.endpoint import EndpointDescription
 from sageloop_runtime.serving.model_registry import ModelPackage
@@ -111,6 +112,8 @@ class Champion:
             "rollout_started_at": now,
             "overdue": None,
             "by": None,
+            "restored_from": None,
+            "left_as_is": None,
         }
 
     def start_manual_rollout(
@@ -179,7 +182,7 @@ class Champion:
             "requested": None,
             "deregistered_targets": None,
             "reason": text,
-            "alert": text,
+            **alert(text),
         }
         if challenger != champion:
             change["quarantined"] = sorted({*self.quarantined, str(challenger)})
@@ -194,7 +197,7 @@ class Champion:
             f"{self.desired_config}: {endpoint.reason or 'no reason given'}. "
             "Promotions are frozen."
         )
-        return {"state": FAILED, "reason": text, "alert": text, "frozen": True}
+        return {"state": FAILED, "reason": text, "frozen": True, **alert(text)}
 
     def mark_overdue(self, endpoint: EndpointDescription, now: float | None) -> Row | None:
         """The change that alerts once about a rollout longer than AWS allows."""
@@ -206,7 +209,7 @@ class Champion:
             f"Endpoint {self.row['endpoint']} is still {endpoint.status} "
             f"{_LONGEST_ROLLOUT // 3600} hours after the rollout of {self.desired_config} started."
         )
-        return {"overdue": True, "alert": text}
+        return {"overdue": True, **alert(text)}
 
     def fail_creation(self, endpoint: EndpointDescription) -> Row:
         """The change after a failed creation: one more attempt, then the quarantine."""
@@ -223,5 +226,5 @@ class Champion:
             "requested": None,
             "quarantined": sorted({*self.quarantined, str(self.package_arn)}),
             "reason": text,
-            "alert": text,
+            **alert(text),
         }

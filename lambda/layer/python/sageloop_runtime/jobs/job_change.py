@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from sageloop_runtime.aws.alerts import AlertPublisher
+from sageloop_runtime.aws.alerts import AlertPublisher, alert
 from sageloop_runtime.aws.metrics import Metrics
 from sageloop_runtime.aws.state_table import Row, StateTable
 from sageloop_runtime.config import JobChangeConfig
@@ -237,7 +237,7 @@ class JobChange:
         types = result.get("instance_types") or []
         if result.get("capacity_error") and len(types) > 1:
             text += f" (tried: {', '.join(types)})"
-        return {"alert": text[:LONGEST_REASON]}
+        return alert(text[:LONGEST_REASON])
 
     def _fallback(
         self, kind: Kind, job: dict[str, Any], result: Row, trigger: Trigger, now: float

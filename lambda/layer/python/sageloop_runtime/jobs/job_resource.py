@@ -127,10 +127,16 @@ class JobResource:
         )
         response = starter.start(trigger)
         if response["status"] == "refused":
-            self._table.swap(f"loop#{job}", change={"alert": None})
+            self._withdraw_alert(f"loop#{job}")
             raise BadInputError(f"the {kind.label} cannot be started: {response['reason']}")
         if response["status"] == "started":
             self._record_start_time(job, kind, response["job_name"])
+
+    def _withdraw_alert(self, loop_id: str) -> None:
+        """Remove the alert of the refusal, which CloudFormation shows; earlier ones stay."""
+        alerts = (self._table.get(loop_id) or {}).get("alerts", [])
+        change, expect = {"alerts": alerts[:-1] or None}, {"alerts": alerts}
+        self._table.swap(loop_id, change=change, expect=expect)
 
     def _record_start_time(self, job: str, kind: Kind, name: str) -> None:
         """Record the creation time of the job: the event of a custom resource has no time."""

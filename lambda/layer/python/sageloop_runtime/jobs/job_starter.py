@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sageloop_runtime.aws.alerts import AlertPublisher
+from sageloop_runtime.aws.alerts import AlertPublisher, alert
 from sageloop_runtime.aws.metrics import Metrics
 from sageloop_runtime.aws.state_table import Row, StateTable
 from sageloop_runtime.config import StartConfig
@@ -268,8 +268,8 @@ class JobStarter:
 
     def _refuse(self, trigger: Trigger, name: str, kind: Kind, reason: str) -> Response:
         self._mark_handled(trigger, name)
-        alert = f"The {kind.label} {name} cannot be started: {reason}"
-        change: Row = {"in_flight": None, "alert": alert, "outcome": "failed", "reason": reason}
+        text = f"The {kind.label} {name} cannot be started: {reason}"
+        change: Row = {"in_flight": None, "outcome": "failed", "reason": reason, **alert(text)}
         self._table.swap(self._loop_id, change=change, expect={"in_flight": name})
         log("job refused", name=name, reason=reason)
         self._publish_alert(trigger)
@@ -284,7 +284,7 @@ class JobStarter:
         if trigger.at is not None:
             change["tried_at"] = trigger.at
         if tries == 1:
-            change["alert"] = f"The {kind.label} {name} waits for quota: {reason}"
+            change |= alert(f"The {kind.label} {name} waits for quota: {reason}")
         self._table.swap(self._loop_id, change=change, expect={"in_flight": name})
         self._mark_handled(trigger, name)
         log("job waits for quota", name=name, reason=reason)

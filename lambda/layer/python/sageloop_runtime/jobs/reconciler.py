@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sageloop_runtime.aws.alerts import AlertPublisher
+from sageloop_runtime.aws.alerts import AlertPublisher, alert
 from sageloop_runtime.aws.invocation import invoke_function
 from sageloop_runtime.aws.state_table import Row, StateTable
 from sageloop_runtime.config import ReconcileConfig
@@ -167,7 +167,7 @@ class Reconciler:
                 f"{loop.get('outcome')}, {loop.get('reason', 'no reason given')}. No more "
                 "are started until the alarm is OK, new data arrives or an operator starts one."
             )
-            change = {"alert": text, "alerted_series": series}
+            change = {"alerted_series": series, **alert(text)}
             expect = {"alerted_series": loop.get("alerted_series")}
             self._table.swap(self._loop_id, change=change, expect=expect)
         return "attempts exhausted"

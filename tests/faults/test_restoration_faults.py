@@ -1,0 +1,198 @@
+"""Endpoints that others than the promoter deleted, broke or changed."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from documents import DAY, ENDPOINT, serving_document
+from world import World
+
+
+def champion(world: World) -> dict[str, Any]:
+    return world.row(f"champion#{ENDPOINT}")
+
+
+def settle(world: World) -> None:
+    """Let the endpoint reach the end of what was started."""
+    for _ in range(4):
+        world.reconcile()
+        world.move_endpoint()
+        world.drain()
+
+
+def delete_by_hand(world: World) -> None:
+    world.endpoint = None
+
+
+def fail(world: World) -> None:
+    assert world.endpoint is not None
+    world.endpoint |= {"EndpointStatus": "Failed", "FailureReason": "the host failed"}
+
+
+def configure_by_hand(world: World, name: str = "by-hand") -> None:
+    assert world.endpoint is not None
+    if name not in world.configs:
+        world.configs[name] = dict(world.configs[world.endpoint["EndpointConfigName"]])
+    world.endpoint |= {
+        "EndpointConfigName": name, "LastModifiedTime": datetime.fromtimestamp(world.now, UTC),
+    }  # fmt: skip
+
+
+@pytest.mark.feature("reconciliation: a deleted endpoint is created again")
+@pytest.mark.parametrize(("change", "text"), [
+    (delete_by_hand, "was deleted"), (fail, "failed"),
+    (configure_by_hand, "serves configuration by-hand, which is not the champion's"),
+])  # fmt: skip
+def test_champion_is_restored_and_a_person_told(world: World, change: Any, text: str) -> None:
+    before = champion(world)
+    change(world)
+    settle(world)
+    after = champion(world)
+    assert world.endpoint is not None
+    assert world.endpoint["EndpointStatus"] == "InService"
+    assert world.endpoint["EndpointConfigName"] == before["config_name"]
+    assert (after["state"], after["package_arn"]) == ("live", before["package_arn"])
+    (alert,) = world.alerts_sent
+    assert alert == (
+        f"Endpoint {ENDPOINT} {text}. Package {before['package_arn']} is rolled out to it again."
+    )
+
+
+def test_restored_champion_is_scaled_again(world: World) -> None:
+    delete_by_hand(world)
+    world.targets.clear()
+    settle(world)
+    assert set(world.targets) == {f"endpoint/{ENDPOINT}/variant/AllTraffic"}
+
+
+def test_event_of_the_deletion_is_enough(world: World) -> None:
+    assert world.endpoint is not None
+    world.endpoint["EndpointStatus"] = "Deleting"
+    world.move_endpoint()
+    world.drain()
+    world.move_endpoint()
+    world.drain()
+    assert champion(world)["state"] == "live"
+    assert world.endpoint["EndpointStatus"] == "InService"
+
+
+def test_rollback_alarms_do_not_apply_to_the_restoration(world: World) -> None:
+    requests: list[dict[str, Any]] = []
+    original = world._update_endpoint
+
+    def record(**request: Any) -> Any:
+        requests.append(request)
+        return original(**request)
+
+    world._update_endpoint = record  # type: ignore[method-assign]
+    configure_by_hand(world)
+    world.reconcile()
+    assert "AutoRollbackConfiguration" not in requests[0]["DeploymentConfig"]
+
+
+def test_configuration_that_is_set_again_is_left_and_told_once(world: World) -> None:
+    configure_by_hand(world)
+    settle(world)
+    configure_by_hand(world)
+    settle(world)
+    settle(world)
+    assert world.endpoint is not None
+    assert world.endpoint["EndpointConfigName"] == "by-hand"
+    assert len(world.alerts_sent) == 2
+    assert "was restored once before, so it is left as it is" in world.alerts_sent[1]
+
+
+def test_next_champion_replaces_a_configuration_that_was_left(world: World) -> None:
+    for _ in range(2):
+        configure_by_hand(world)
+        settle(world)
+    world.now += DAY
+    world.challenge(metric=4.0)
+    settle(world)
+    row = champion(world)
+    assert world.endpoint is not None
+    assert world.endpoint["EndpointConfigName"] == row["config_name"]
+    assert row["package_arn"] == world.packages[-1]["ModelPackageArn"]
+    assert not {"restored_from", "left_as_is"} & set(row)
+
+
+@pytest.mark.parametrize("status", ["OutOfService", "UpdateRollbackFailed"])
+def test_status_that_only_aws_can_end_is_told_once(world: World, status: str) -> None:
+    assert world.endpoint is not None
+    world.endpoint["EndpointStatus"] = status
+    settle(world)
+    (alert,) = world.alerts_sent
+    assert f"is {status}" in alert
+    assert world.counts["sagemaker:UpdateEndpoint"] == 0
+
+
+def test_status_is_told_again_after_it_was_right(world: World) -> None:
+    assert world.endpoint is not None
+    for status in ("OutOfService", "InService", "OutOfService"):
+        world.endpoint["EndpointStatus"] = status
+        world.reconcile()
+    assert len(world.alerts_sent) == 2
+
+
+def test_update_by_hand_is_not_disturbed(world: World) -> None:
+    assert world.endpoint is not None
+    world.endpoint["EndpointStatus"] = "Updating"
+    before = champion(world)
+    world.reconcile()
+    assert champion(world) == before
+
+
+def test_endpoint_that_cannot_be_restored_is_told_once(world: World) -> None:
+    world.packages.clear()
+    delete_by_hand(world)
+    settle(world)
+    (alert,) = world.alerts_sent
+    assert "is deleted: promote another one" in alert
+
+
+def test_two_simultaneous_restorations_are_one(world: World) -> None:
+    delete_by_hand(world)
+    original, ran = world._describe_model_package, []
+
+    def interleave(**request: Any) -> Any:
+        if not ran:
+            ran.append(True)
+            world.reconcile()
+        return original(**request)
+
+    world._describe_model_package = interleave  # type: ignore[method-assign]
+    settle(world)
+    assert len(world.alerts_sent) == 1
+    assert world.counts["sagemaker:CreateEndpoint"] == 2
+
+
+def test_stopped_endpoint_is_not_restored(world: World) -> None:
+    world.rows[f"champion#{ENDPOINT}"]["stopped"] = {"BOOL": True}
+    delete_by_hand(world)
+    settle(world)
+    assert world.endpoint is None
+    assert world.alerts_sent == []
+
+
+def test_endpoint_without_a_champion_is_not_created() -> None:
+    world = World()
+    world.with_data()
+    world.reconcile()
+    assert world.endpoint is None
+
+
+def test_new_settings_have_priority_over_the_restoration(world: World) -> None:
+    configure_by_hand(world)
+    world.lose_events = True
+    answer = world.resource(
+        "champion_endpoint_resource", "Update",
+        {"EndpointName": ENDPOINT, "Document": json.dumps(serving_document(keep_configs=2))}, physical=ENDPOINT,
+    )  # fmt: skip
+    assert answer["Status"] == "SUCCESS", answer
+    settle(world)
+    assert world.endpoint is not None
+    assert world.endpoint["EndpointConfigName"] == champion(world)["config_name"]
+    assert world.alerts_sent == []
