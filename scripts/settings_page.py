@@ -35,7 +35,7 @@ MEANING = {
     "project.reserve_concurrency": "Whether functions reserve concurrency (the CDK context key "
     "`sageloop:reserveConcurrency`); `false` for an account whose limit is 10 executions.",
     "network.cidr": "CIDR range of the VPC.",
-    "network.zones": "Availability zones; each costs 13 interface endpoints.",
+    "network.zones": "Availability zones; each costs 14 interface endpoints.",
     "data.prefix": "Prefix of the daily partitions: `<prefix>dt=YYYY-MM-DD/`.",
     "data.manifest": "Key of the object whose arrival completes a delivery and starts training.",
     "data.validation_days": "Number of last days that are held out; less than `window_days`.",

@@ -113,6 +113,7 @@ class ProjectFunction(Construct):
         """
         super().__init__(scope, construct_id)
         self.key = key
+        self.rules: list[events.Rule] = []
         self._dead_letters: sqs.Queue | None = None
         if keeps_dead_letters:
             self._dead_letters = dead_letter_queue(self, key=key, alert_topic=alert_topic)
@@ -217,6 +218,7 @@ class ProjectFunction(Construct):
             )
         )
         rule.node.add_dependency(*self.permissions)
+        self.rules.append(rule)
         return rule
 
     def _build_role(self) -> iam.Role:

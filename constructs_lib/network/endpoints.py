@@ -15,6 +15,7 @@ INTERFACES: dict[str, ec2.InterfaceVpcEndpointAwsService] = {
     "Ec2": _SERVICES.EC2,
     "EcrApi": _SERVICES.ECR,
     "EcrDocker": _SERVICES.ECR_DOCKER,
+    "Events": _SERVICES.EVENTBRIDGE,
     "Kms": _SERVICES.KMS,
     "Lambda": _SERVICES.LAMBDA_,
     "Logs": _SERVICES.CLOUDWATCH_LOGS,

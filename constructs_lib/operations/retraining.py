@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from aws_cdk import Duration
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
@@ -265,6 +266,7 @@ class RetrainingLoop(Construct):
             "BACKOFF_SECONDS": text_of(self._backoff.to_seconds()),
             "ON_JOB_CHANGE_FUNCTION": self.on_job_change.arn,
             "START_FUNCTION": self.start_training.arn,
+            "RULES": Stack.of(self).to_json_string([rule.rule_name for rule in self._rules]),
         }
         function = self._function("reconcile", "Reconciles jobs and promotions", 1, environment)
         function.allow(
@@ -273,10 +275,29 @@ class RetrainingLoop(Construct):
             *self.job.status_statements(),
             allow(["lambda:InvokeFunction"], [self.on_job_change.arn, self.start_training.arn]),
         )
+        function.allow_apart("Comparison", self._comparison_statements())
         function.allow_apart("Rollout", self.endpoint.promote_statements(function))
         function.allow_apart("Scaling", self.endpoint.scaling_statements(function))
         function.schedule("Every", description=f"Reconciles {self.job.job}", every=every)
         return function
+
+    def _comparison_statements(self) -> list[iam.PolicyStatement]:
+        """Statements to find what others deleted or disabled."""
+        store = self.job.store
+        keys = {key.key_arn: key for key in (store.key, self.endpoint.store.key) if key is not None}
+        return [
+            store.list_statement(self.job.specification.output_prefix),
+            allow(["events:DescribeRule"], [rule.rule_arn for rule in self._rules]),
+            *([allow(["kms:DescribeKey"], list(keys))] if keys else []),
+        ]
+
+    @property
+    def _rules(self) -> list[events.Rule]:
+        """The event rules of the loop and its promoter, without that of the reconciler."""
+        functions = (
+            self.start_training, self.on_job_change, self.evaluate, self.endpoint.promoter,
+        )  # fmt: skip
+        return [rule for function in functions for rule in function.rules]
 
     def _common(self) -> dict[str, str]:
         return {

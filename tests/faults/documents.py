@@ -7,6 +7,9 @@ from typing import Any
 JOB, ENDPOINT, GROUP, ALARM = "flights", "flights-endpoint", "flights-models", "flights-error"
 BUCKET, TOPIC = "data", "arn:aws:sns:eu-west-1:123456789012:alerts"
 ALARM_ARN = f"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:{ALARM}"
+ROLLBACK_ALARM = "endpoint-errors"
+RULES = ["flights-on-data", "flights-on-job"]
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/1111"
 START = 1_700_000_000.0
 HOUR, DAY = 3600.0, 86400.0
 COOLDOWN, BACKOFF, MAX_ATTEMPTS = 6 * 3600, 1800, 3
@@ -23,7 +26,7 @@ def job_document(**changes: Any) -> dict[str, Any]:
         "request": {
             "AlgorithmSpecification": {"TrainingImage": "image:1", "TrainingInputMode": "File"},
             "RoleArn": "arn:aws:iam::123456789012:role/training",
-            "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/out"},
+            "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/out", "KmsKeyId": KEY},
             "ResourceConfig": {
                 "InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10,
             },
@@ -121,6 +124,6 @@ def serving_document(**changes: Any) -> dict[str, Any]:
         "scaling": [
             {"VariantName": "AllTraffic", "MinCapacity": 2, "MaxCapacity": 4, "Policies": [POLICY]}
         ],
-        "rollback_alarms": ["endpoint-errors"], "keep_configs": 1,
+        "rollback_alarms": [ROLLBACK_ALARM], "keep_configs": 1,
         **changes,
     }  # fmt: skip

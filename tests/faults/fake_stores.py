@@ -25,6 +25,8 @@ class Stores:
         self.queue: list[tuple[str, dict[str, Any]]] = []
         self.interfaces: list[dict[str, Any]] = []
         self.groups: dict[str, dict[str, Any]] = {}
+        self.event_rules: dict[str, str] = {}
+        self.keys: dict[str, str] = {}
 
     # dynamodb
 
@@ -106,6 +108,14 @@ class Stores:
             if d["MetricName"] == name
             and expected <= {p["Name"]: p["Value"] for p in d["Dimensions"]}.items()
         ]  # fmt: skip
+
+    def _describe_rule(self, Name: str) -> Any:
+        if Name not in self.event_rules:
+            raise client_error("ResourceNotFoundException", f"Rule {Name} does not exist.")
+        return {"Name": Name, "State": self.event_rules[Name]}
+
+    def _describe_key(self, KeyId: str) -> Any:
+        return {"KeyMetadata": {"KeyId": KeyId, "KeyState": self.keys[KeyId]}}
 
     def _publish(self, Message: str, **_: Any) -> Any:
         self.alerts_sent.append(Message)

@@ -68,6 +68,15 @@ def test_restored_champion_is_scaled_again(world: World) -> None:
     assert set(world.targets) == {f"endpoint/{ENDPOINT}/variant/AllTraffic"}
 
 
+def test_edited_configuration_of_the_record_is_restored(world: World) -> None:
+    before = champion(world)["config_name"]
+    world.rows[f"champion#{ENDPOINT}"]["config_name"] = {"S": "other"}
+    settle(world)
+    assert champion(world)["config_name"] == before
+    assert world.counts["sagemaker:UpdateEndpoint"] == 0
+    assert len(world.alerts_sent) == 1
+
+
 def test_event_of_the_deletion_is_enough(world: World) -> None:
     assert world.endpoint is not None
     world.endpoint["EndpointStatus"] = "Deleting"
@@ -149,8 +158,9 @@ def test_endpoint_that_cannot_be_restored_is_told_once(world: World) -> None:
     world.packages.clear()
     delete_by_hand(world)
     settle(world)
-    (alert,) = world.alerts_sent
-    assert "is deleted: promote another one" in alert
+    told = [text for text in world.alerts_sent if text.startswith("Endpoint")]
+    assert len(told) == 1
+    assert "is deleted: promote another one" in told[0]
 
 
 def test_two_simultaneous_restorations_are_one(world: World) -> None:

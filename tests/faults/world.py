@@ -22,7 +22,10 @@ from documents import (
     ENDPOINT,
     GROUP,
     JOB,
+    KEY,
     MAX_ATTEMPTS,
+    ROLLBACK_ALARM,
+    RULES,
     TOPIC,
     serving_document,
 )  # fmt: skip
@@ -93,6 +96,12 @@ class World(SageMaker):
             "improvement": 0.0,
         }  # fmt: skip
         self.set_alarm("OK")
+        self.alarms[ROLLBACK_ALARM] = {
+            "AlarmName": ROLLBACK_ALARM, "AlarmArn": f"{ALARM_ARN}-rollback", "StateValue": "OK",
+            "ActionsEnabled": True,
+        }  # fmt: skip
+        self.event_rules = dict.fromkeys(RULES, "ENABLED")
+        self.keys = {KEY: "Enabled"}
 
     def row(self, row_id: str) -> dict[str, Any]:
         return StateTable(FakeClient(self, "dynamodb"), "state").get(row_id) or {}
@@ -129,7 +138,7 @@ class World(SageMaker):
 
     def set_alarm(self, state: str, *, notify: bool = False) -> dict[str, Any]:
         self.alarms[ALARM] = {
-            "AlarmName": ALARM, "AlarmArn": ALARM_ARN, "StateValue": state,
+            "AlarmName": ALARM, "AlarmArn": ALARM_ARN, "StateValue": state, "ActionsEnabled": True,
             "StateUpdatedTimestamp": datetime.fromtimestamp(self.now, UTC),
         }  # fmt: skip
         event = {
@@ -169,7 +178,7 @@ class World(SageMaker):
             "WINDOW_MINUTES": "1440", "GROUND_TRUTH_DELAY_MINUTES": "60",
             "METRIC_NAME": "MeanAbsoluteError", "BACKOFF_SECONDS": str(BACKOFF),
             "VARIANTS": '["AllTraffic"]', "ON_JOB_CHANGE_FUNCTION": "on_job_change",
-            "START_FUNCTION": "start_training",
+            "START_FUNCTION": "start_training", "RULES": json.dumps(RULES),
         }  # fmt: skip
 
     # functions

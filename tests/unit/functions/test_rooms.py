@@ -23,7 +23,10 @@ ALLOWED: dict[str, set[str]] = {
     "jobs": {"aws"},
     "gate": {"aws", "serving", "jobs"},
     "monitoring": {"aws", "serving", "gate"},
-    "builders": {"aws", "champion", "gate", "jobs", "monitoring", "scaling", "serving"},
+    "reconciliation": {"aws", "champion", "jobs", "scaling", "serving"},
+    "builders": {
+        "aws", "champion", "gate", "jobs", "monitoring", "reconciliation", "scaling", "serving",
+    },
 }
 """For each package, those that it may import. Modules beside them import no package: ``functions``
 imports builders by name, at their first use."""

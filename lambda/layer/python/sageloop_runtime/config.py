@@ -282,13 +282,24 @@ class InvokeProxyConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ReconcileConfig:
-    """Settings of reconcile."""
+    """Settings of reconcile.
+
+    Attributes:
+        start: settings of start_training.
+        promote: settings of promote.
+        backoff_seconds: time before the first retry, doubled for each further one.
+        on_job_change_function: the function that concludes jobs.
+        start_function: the function that starts jobs.
+        rules: names of the event rules that must be enabled.
+
+    """
 
     start: StartConfig
     promote: PromoteConfig
     backoff_seconds: int
     on_job_change_function: str
     start_function: str
+    rules: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, environment: Environment) -> ReconcileConfig:
@@ -299,4 +310,5 @@ class ReconcileConfig:
             backoff_seconds=_number(environment, "BACKOFF_SECONDS"),
             on_job_change_function=_text(environment, "ON_JOB_CHANGE_FUNCTION"),
             start_function=_text(environment, "START_FUNCTION"),
+            rules=tuple(json.loads(environment.get("RULES") or "[]")),
         )

@@ -10,7 +10,8 @@ from sageloop_runtime.aws.metrics import Metrics
 from sageloop_runtime.aws.state_table import StateTable
 from sageloop_runtime.builders.champion import configured_promoter
 from sageloop_runtime.config import ReconcileConfig
-from sageloop_runtime.jobs.reconciler import Reconciler
+from sageloop_runtime.reconciliation.reconciler import Reconciler
+from sageloop_runtime.reconciliation.loop_checks import LoopChecks
 
 Environment = Mapping[str, str]
 
@@ -28,5 +29,13 @@ def reconciler(environment: Environment, clients: Clients) -> Reconciler:
         cloudwatch=clients("cloudwatch"),
         functions=clients("lambda"),
         promote=configured_promoter(environment, clients).converge,
+        checks=LoopChecks(
+            job=config.start.job,
+            endpoint=config.promote.endpoint_name,
+            alarm=config.start.alarm_name,
+            rules=config.rules,
+            table=table,
+            clients=clients,
+        ),
         alerts=AlertPublisher(sns=clients("sns"), topic=topic, table=table, metrics=metrics),
     )

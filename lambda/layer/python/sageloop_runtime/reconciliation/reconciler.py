@@ -1,4 +1,4 @@
-"""The reconciler: repairs on a schedule what a lost event left undone."""
+"""The reconciler: repairs on a schedule what a lost event or a person left undone."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sageloop_runtime.jobs.dispatch import backoff, is_backing_off, start_job
 from sageloop_runtime.jobs.kinds import Kind, kind_of
 from sageloop_runtime.jobs.triggers import Trigger, alarm_key, first_trigger, retry_of
 from sageloop_runtime.log import log
+from sageloop_runtime.reconciliation.loop_checks import LoopChecks
 from sageloop_runtime.times import event_time
 
 
@@ -27,6 +28,7 @@ class Reconciler:
         cloudwatch: a CloudWatch client.
         functions: a Lambda client.
         promote: takes the next steps of the promotion at a time; the name of the last one.
+        checks: compares the loop with what is there.
         alerts: publishes alerts.
 
     """
@@ -40,6 +42,7 @@ class Reconciler:
         cloudwatch: Any,
         functions: Any,
         promote: Callable[[float], str],
+        checks: LoopChecks,
         alerts: AlertPublisher,
     ) -> None:
         self._config = config
@@ -50,10 +53,11 @@ class Reconciler:
         self._cloudwatch = cloudwatch
         self._functions = functions
         self._promote = promote
+        self._checks = checks
         self._alerts = alerts
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Reconcile promotion, training and alerts; an error in one does not prevent the others.
+        """Reconcile each part; an error in one does not prevent the others.
 
         Raises:
             ExceptionGroup: with the errors of the parts.
@@ -65,7 +69,8 @@ class Reconciler:
         parts: dict[str, Callable[[float], str]] = {
             "promotion": self._promote,
             "training": self._training,
-            "alerts": self._publish_alert,
+            "comparison": self._checks.run,
+            "alerts": self._publish_alerts,
         }
         for name, part in parts.items():
             try:
@@ -78,11 +83,12 @@ class Reconciler:
             raise ExceptionGroup("reconciliation failed", errors)
         return steps
 
-    def _publish_alert(self, now: float) -> str:
-        sent = self._alerts.publish(
-            self._loop_id, self._table.get(self._loop_id), {"Job": self._job}, now
-        )
-        return "sent" if sent else "none"
+    def _publish_alerts(self, now: float) -> str:
+        sent = [
+            self._alerts.publish(row_id, self._table.get(row_id), {"Job": self._job}, now)
+            for row_id in (self._loop_id, self._checks.row_id)
+        ]
+        return "sent" if any(sent) else "none"
 
     def _training(self, now: float) -> str:
         loop = self._table.get(self._loop_id) or {}
@@ -147,11 +153,11 @@ class Reconciler:
         name = self._config.start.alarm_name
         if name is None:
             return None
-        alarms = self._cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
-        if not alarms:
-            log("the alarm is missing", alarm=name)
-            return None
-        return dict(alarms[0])
+        response = self._cloudwatch.describe_alarms(
+            AlarmNames=[name], AlarmTypes=["CompositeAlarm", "MetricAlarm"]
+        )
+        alarms = [*response.get("MetricAlarms", []), *response.get("CompositeAlarms", [])]
+        return dict(alarms[0]) if alarms else None
 
     def _reset_attempts(self, loop: Row) -> None:
         expect = {key: loop.get(key) for key in ("attempts", "in_flight")}
