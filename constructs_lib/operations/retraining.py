@@ -9,13 +9,14 @@ from aws_cdk import Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from .._private.alarm_duties import RETRAINING, claim
 from .._private.checks import Checks, text_of
 from .._private.function import ProjectFunction
-from .._private.policies import allow
-from .._private.statements import metric_statement
+from .._private.policies import allow, attach
+from .._private.statements import alarm_statement, metric_statement
 from ..network import PrivateNetwork
 from ..serving import ChampionEndpoint
 from ..training import TrainingJob, TuningJob
@@ -125,9 +126,9 @@ class RetrainingLoop(Construct):
         self.start_training = self._build_start_training(retrain_every)
         self.on_job_change = self._build_on_job_change()
         self.evaluate = self._build_evaluate()
-        self.reconcile = self._build_reconcile(
-            Duration.minutes(15) if reconcile_every is None else reconcile_every
-        )
+        every = Duration.minutes(15) if reconcile_every is None else reconcile_every
+        self.reconcile = self._build_reconcile(every)
+        self.parameter = self._build_parameter(every)
 
     def grant_start(self, grantee: iam.IGrantable) -> iam.Grant:
         """Grant permission to start a job manually.
@@ -136,6 +137,17 @@ class RetrainingLoop(Construct):
         "time": "<ISO 8601>"}``; an id starts one job, even if the request is repeated.
         """
         return grant_invoke(grantee, self.start_training)
+
+    def grant_status(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Grant permission to read what ``sageloop status`` shows of this loop."""
+        return attach(grantee, [
+            allow(["ssm:GetParameter"],
+                  [self.parameter.parameter_arn, self.endpoint.parameter.parameter_arn]),
+            allow(["sagemaker:DescribeEndpoint"], [self.endpoint.endpoint_arn]),
+            *self.job.state.statements("GetItem"),
+            *self.job.status_statements(),
+            alarm_statement(),
+        ])  # fmt: skip
 
     def metric(self, name: str, **options: Any) -> cloudwatch.Metric:
         """A custom metric of the loop's job.
@@ -280,6 +292,23 @@ class RetrainingLoop(Construct):
         function.allow_apart("Scaling", self.endpoint.scaling_statements(function))
         function.schedule("Every", description=f"Reconciles {self.job.job}", every=every)
         return function
+
+    def _build_parameter(self, every: Duration) -> ssm.StringParameter:
+        """The parameter that ``sageloop status`` reads."""
+        return ssm.StringParameter(
+            self,
+            "StatusParameter",
+            parameter_name=f"/sageloop/endpoints/{self.endpoint.endpoint_name}/loop",
+            simple_name=False,
+            string_value=Stack.of(self).to_json_string({
+                "job": self.job.job,
+                "alarm": self.model_quality_alarm.alarm_name,
+                "cooldown_seconds": self._cooldown.to_seconds(),
+                "reconcile_seconds": every.to_seconds(),
+                "max_attempts": self._max_attempts,
+            }),
+            description=f"Settings of the loop that retrains {self.job.job}",
+        )  # fmt: skip
 
     def _comparison_statements(self) -> list[iam.PolicyStatement]:
         """Statements to find what others deleted or disabled."""

@@ -12,6 +12,7 @@ from sageloop.cli.examples import application as examples
 from sageloop.cli.history import history
 from sageloop.cli.local import application as local
 from sageloop.cli.rollback import rollback
+from sageloop.cli.status import status
 from sageloop.cli.train import train
 
 application = typer.Typer(
@@ -24,6 +25,7 @@ application.command("demo")(demo)
 application.command("train")(train)
 application.command("history")(history)
 application.command("rollback")(rollback)
+application.command("status")(status)
 
 
 def _print_version(wanted: bool) -> None:

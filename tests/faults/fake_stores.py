@@ -183,9 +183,7 @@ def _value(
     expression: str, row: dict[str, Any], names: dict[str, str], values: dict[str, Any]
 ) -> Any:
     """The value of an operand: a given one, or a list with items at its end."""
-    appended = re.fullmatch(
-        r"list_append\(if_not_exists\((#\w+), (:\w+)\), (:\w+)\)", expression
-    )
+    appended = re.fullmatch(r"list_append\(if_not_exists\((#\w+), (:\w+)\), (:\w+)\)", expression)
     if appended is None:
         return values[expression]
     present = row.get(names[appended[1]], values[appended[2]])

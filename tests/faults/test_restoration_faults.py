@@ -199,7 +199,8 @@ def test_new_settings_have_priority_over_the_restoration(world: World) -> None:
     world.lose_events = True
     answer = world.resource(
         "champion_endpoint_resource", "Update",
-        {"EndpointName": ENDPOINT, "Document": json.dumps(serving_document(keep_configs=2))}, physical=ENDPOINT,
+        {"EndpointName": ENDPOINT, "Document": json.dumps(serving_document(keep_configs=2))},
+        physical=ENDPOINT,
     )  # fmt: skip
     assert answer["Status"] == "SUCCESS", answer
     settle(world)

@@ -10,8 +10,8 @@ from sageloop_runtime.aws.metrics import Metrics
 from sageloop_runtime.aws.state_table import StateTable
 from sageloop_runtime.builders.champion import configured_promoter
 from sageloop_runtime.config import ReconcileConfig
-from sageloop_runtime.reconciliation.reconciler import Reconciler
 from sageloop_runtime.reconciliation.loop_checks import LoopChecks
+from sageloop_runtime.reconciliation.reconciler import Reconciler
 
 Environment = Mapping[str, str]
 

@@ -160,7 +160,9 @@ class LoopChecks:
         package = ModelRegistry(self._sagemaker, "").read(str(champion["package_arn"]))
         if serving.config_name(package) == config:
             endpoint.create_config(serving, package)
-            text = f"The configuration {config}, which endpoint {self._endpoint} serves, was deleted"
+            text = (
+                f"The configuration {config}, which endpoint {self._endpoint} serves, was deleted"
+            )
             yield Finding(
                 key="configuration deleted", text=f"{text}. It is created again.", is_repaired=True
             )
