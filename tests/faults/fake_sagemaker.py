@@ -98,7 +98,10 @@ class SageMaker(Jobs):
         if self.endpoint is None:
             raise client_error("ValidationException", f'Could not find endpoint "{EndpointName}".')
         arn = f"arn:aws:sagemaker:eu-west-1:123456789012:endpoint/{EndpointName}"
-        return {**self.endpoint, "EndpointArn": arn}
+        config = self.configs.get(self.endpoint["EndpointConfigName"], {"ProductionVariants": []})
+        names = [variant["VariantName"] for variant in config["ProductionVariants"]]
+        variants = [{"VariantName": name} for name in names]
+        return {"ProductionVariants": variants, **self.endpoint, "EndpointArn": arn}
 
     def _need_config(self, name: str) -> None:
         if self.invisible_config_calls:

@@ -237,7 +237,7 @@ def test_deleted_configuration_is_created_again_and_told(world: World) -> None:
     world.reconcile()
     assert world.configs[config] == before
     (alert,) = world.alerts_sent
-    assert f"Configuration {config}, which endpoint {ENDPOINT} serves, was deleted" in alert
+    assert f"The configuration {config}, which endpoint {ENDPOINT} serves, was deleted" in alert
 
 
 def test_endpoint_in_a_rollout_is_not_compared(world: World) -> None:

@@ -102,6 +102,34 @@ def test_rollback_alarms_do_not_apply_to_the_restoration(world: World) -> None:
     assert "AutoRollbackConfiguration" not in requests[0]["DeploymentConfig"]
 
 
+def test_other_instance_type_of_a_person_is_replaced_although_the_variant_is_scaled(
+    world: World,
+) -> None:
+    assert world.endpoint is not None
+    other = json.loads(json.dumps(world.configs[world.endpoint["EndpointConfigName"]]))
+    other["ProductionVariants"][0]["InstanceType"] = "ml.m5.4xlarge"
+    world.configs["by-hand"] = other
+    before = world.targets[f"endpoint/{ENDPOINT}/variant/AllTraffic"]
+    configure_by_hand(world)
+    settle(world)
+    assert champion(world)["state"] == "live"
+    assert world.targets == {f"endpoint/{ENDPOINT}/variant/AllTraffic": before}
+
+
+def test_configurations_of_others_are_not_read(world: World) -> None:
+    original = world._describe_endpoint_config
+
+    def only_own(EndpointConfigName: str) -> Any:
+        assert EndpointConfigName.startswith(ENDPOINT), "the role may not read it"
+        return original(EndpointConfigName)
+
+    world._describe_endpoint_config = only_own  # type: ignore[method-assign]
+    configure_by_hand(world)
+    settle(world)
+    assert world.dead == []
+    assert champion(world)["state"] == "live"
+
+
 def test_configuration_that_is_set_again_is_left_and_told_once(world: World) -> None:
     configure_by_hand(world)
     settle(world)

@@ -55,7 +55,9 @@ class InstanceTypeChange:
     ) -> bool:
         """Deregister targets that the update requires; False if the record has changed."""
         current = self._endpoint.instance_types(description.config)
-        changed = changed_variants(current, instance_types_of(serving.config))
+        desired = instance_types_of(serving.config)
+        # A configuration that another created may have other types.
+        changed = changed_variants(current, desired) if current else list(description.variants)
         if not changed:
             return True
         scalable = self._scaling.targets(serving.endpoint_name, changed)
@@ -75,7 +77,7 @@ class InstanceTypeChange:
         recorded = champion.deregistered_targets
         if not recorded:
             return
-        variants = self._endpoint.instance_types(description.config)
+        variants = description.variants or self._endpoint.instance_types(description.config)
         targets = [each for each in recorded if _variant_of(each) in variants]
         endpoint = str(champion.row["endpoint"])
         self._scaling.targets(endpoint, list(variants)).register(targets)

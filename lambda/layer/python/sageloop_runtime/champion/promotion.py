@@ -286,7 +286,7 @@ class Promoter:
         started = self._endpoint.update(
             serving,
             champion.desired_config,
-            current=described.config,
+            current=described,
             auto_rollback=champion.row.get("by") is None,
         )
         return "updating" if started else "waiting"

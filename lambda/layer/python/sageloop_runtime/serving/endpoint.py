@@ -29,6 +29,7 @@ class EndpointDescription:
         pending_config: the configuration of the update in progress.
         reason: the failure reason; empty if there is none.
         modified_at: the last modification in epoch seconds.
+        variants: the names of the production variants in service.
 
     """
 
@@ -37,6 +38,7 @@ class EndpointDescription:
     pending_config: str | None
     reason: str
     modified_at: float | None
+    variants: tuple[str, ...] = ()
 
 
 class EndpointResources:
@@ -68,10 +70,19 @@ class EndpointResources:
             pending_config=pending.get("EndpointConfigName"),
             reason=described.get("FailureReason", ""),
             modified_at=None if modified is None else parse_time(modified),
+            variants=tuple(
+                variant["VariantName"] for variant in described.get("ProductionVariants", [])
+            ),
         )
 
     def instance_types(self, config: str) -> dict[str, list[str]]:
-        """Instance types by variant of a configuration; empty if it does not exist."""
+        """Instance types by variant of a configuration; empty if they are unknown.
+
+        They are unknown if the configuration is deleted, or is not of this endpoint: the function
+        may not read the configurations of others.
+        """
+        if not is_of_endpoint(self._name, config):
+            return {}
         try:
             described = self._sagemaker.describe_endpoint_config(EndpointConfigName=config)
         except ClientError as error:
@@ -93,8 +104,13 @@ class EndpointResources:
         with_retry(lambda: _create(self._sagemaker.create_endpoint, request))
 
     def update(
-        self, serving: ServingDocument, config: str, *, current: str, auto_rollback: bool = True
-    ) -> bool:  # fmt: skip
+        self,
+        serving: ServingDocument,
+        config: str,
+        *,
+        current: EndpointDescription,
+        auto_rollback: bool = True,
+    ) -> bool:
         """Start the rollout of a configuration; False if the endpoint cannot be updated now.
 
         An update that adds, removes or renames variants has no deployment configuration:
@@ -104,7 +120,7 @@ class EndpointResources:
         Args:
             serving: the serving document.
             config: the new configuration.
-            current: the configuration in service.
+            current: the endpoint before the update.
             auto_rollback: whether rollback alarms may roll the update back.
 
         """
@@ -163,10 +179,10 @@ class EndpointResources:
             self._delete_config(config)
         self._delete_models(keep=set())
 
-    def _renames_variants(self, serving: ServingDocument, config: str) -> bool:
-        """Whether the names of the variants change; False if the configuration is unknown."""
-        types = self.instance_types(config)
-        return bool(types) and set(types) != set(serving.variants)
+    def _renames_variants(self, serving: ServingDocument, current: EndpointDescription) -> bool:
+        """Whether the names of the variants change; False if they are unknown."""
+        names = set(current.variants or self.instance_types(current.config))
+        return bool(names) and names != set(serving.variants)
 
     def _models_of(self, config: str) -> list[str]:
         try:
