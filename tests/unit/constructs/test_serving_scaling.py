@@ -35,7 +35,7 @@ POLICY = "AWS::ApplicationAutoScaling::ScalingPolicy"
 REGISTRATION = "Custom::ScalingAfterEndpoint"
 BY_INVOCATIONS = Scaling(minimum=2, maximum=4, invocations_per_instance=100)
 QUEUED = Asynchronous(output_prefix="out/")
-_POLICY_OF_STEPS = {"Fn::GetAtt": [Match.string_like_regexp("ScalingAfter"), "Policy0x0"]}
+_POLICY_OF_STEPS = {"Fn::GetAtt": [Match.string_like_regexp("Scaling.*After"), "Policy0x0"]}
 
 
 _PERMISSIONS = Path(__file__).resolve().parents[3] / "lambda" / "permissions.json"
@@ -326,7 +326,7 @@ def test_endpoint_is_between_deregistering_and_registering(whole: Ground) -> Non
 def test_scaling_function_has_permissions_of_its_code(whole: Ground) -> None:
     endpoint(whole, variants=[Variant(scaling=BY_INVOCATIONS)])
 
-    allowed = _actions_of(whole.template(), "EndpointScalingFunction")
+    allowed = _actions_of(whole.template(), "EndpointScaling")
 
     expected = json.loads(_PERMISSIONS.read_text(encoding="utf-8"))["scaling_resource"]
     assert allowed - _OF_AUTO_SCALING == set(expected)
