@@ -32,10 +32,19 @@ RESOURCES = {
     ),
     "default_security_group_resource": ({"SecurityGroupId": "sg-1"}, "sg-1"),
 }  # fmt: skip
-MALFORMED = [None, [], "text", {}, {"Job": "", "EndpointName": 3, "Document": "{"}, {"Job": "a" * 999}]
+MALFORMED = [
+    None,
+    [],
+    "text",
+    {},
+    {"Job": "", "EndpointName": 3, "Document": "{"},
+    {"Job": "a" * 999},
+]
 
 
-def event(kind: str, properties: Any, *, physical: str | None = None, **more: Any) -> dict[str, Any]:
+def event(
+    kind: str, properties: Any, *, physical: str | None = None, **more: Any
+) -> dict[str, Any]:
     result = {
         "RequestType": kind, "ResponseURL": "https://answer", "StackId": "stack",
         "RequestId": "r", "LogicalResourceId": "Logical", "ResourceProperties": properties, **more,

@@ -22,7 +22,7 @@ from sageloop_runtime.serving.serving_document import ServingDocument  # noqa: E
 Variants = dict[str, tuple[int, float]]
 
 
-def config(stage: Stage, name: str, variants: Variants) -> list[dict[str, Any]]:  # noqa: F811
+def config(stage: Stage, name: str, variants: Variants) -> list[dict[str, Any]]:
     rendered = [
         {"VariantName": variant, "ModelName": "winter", "InstanceType": "ml.m5.large",
          "InitialInstanceCount": count, "InitialVariantWeight": weight}
@@ -32,7 +32,7 @@ def config(stage: Stage, name: str, variants: Variants) -> list[dict[str, Any]]:
     return rendered
 
 
-def served(stage: Stage) -> Variants:  # noqa: F811
+def served(stage: Stage) -> Variants:
     described = stage.wait_until_stable()
     return {
         variant["VariantName"]: (variant["CurrentInstanceCount"], variant["CurrentWeight"])
@@ -40,7 +40,7 @@ def served(stage: Stage) -> Variants:  # noqa: F811
     }
 
 
-def update(stage: Stage, variants: Variants, *, scaled: list[str]) -> list[bool]:  # noqa: F811
+def update(stage: Stage, variants: Variants, *, scaled: list[str]) -> list[bool]:
     """Update the endpoint as the promoter does, again whenever it is in service."""
     document = {
         "endpoint_name": stage.name, "model": {"ExecutionRoleArn": "role"},
@@ -56,7 +56,7 @@ def update(stage: Stage, variants: Variants, *, scaled: list[str]) -> list[bool]
 
 
 @pytest.fixture
-def pair(stage: Stage) -> Stage:  # noqa: F811
+def pair(stage: Stage) -> Stage:
     """An endpoint of two variants, the first of which was scaled to two instances."""
     config(stage, "pair", {"A": (1, 1.0), "B": (1, 1.0)})
     stage.endpoint("pair")

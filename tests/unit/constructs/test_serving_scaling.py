@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -237,12 +238,23 @@ def test_scheduled_actions_have_time_zone(whole: Ground) -> None:
 
 
 STEP = StepScaling(metric="CPUUtilization", threshold=1, steps=[])
+ADD = StepScaling(metric="CPUUtilization", threshold=1, steps=[Step(lower=0, change=1)])
 
 
 @pytest.mark.feature("bad input: scaling target of another kind")
 @pytest.mark.parametrize(
     ("scaling", "message"),
     [
+        (
+            Scaling(minimum=1, maximum=2, steps=[
+                replace(ADD, period_seconds=3600, evaluation_periods=169)
+            ]),
+            "step must evaluate 7 day.* got 169 periods of 3600 seconds",
+        ),
+        (
+            Scaling(minimum=1, maximum=2, steps=[replace(ADD, period_seconds=45)]),
+            "the period of step must be 10, 20, 30 or a multiple of 60 seconds, got 45",
+        ),
         (
             Scaling(minimum=1, maximum=2, backlog_per_instance=5),
             "scaling.backlog_per_instance does not exist for a real-time endpoint",

@@ -226,4 +226,7 @@ def _ownership(row: Row, owner: str) -> Row:
         return {"owner": owner, "former": None}
     if previous == owner:
         return {"owner": owner}
-    return {"owner": owner, "former": canonical({k: row[k] for k in ("document", "digest", "owner")})}
+    return {
+        "owner": owner,
+        "former": canonical({k: row[k] for k in ("document", "digest", "owner")}),
+    }
