@@ -17,6 +17,8 @@ from .zones import zone_fault
 _INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9-]+")
 _NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9])*"
 
+_HIGH_RESOLUTION = (10, 20, 30)
+
 
 def known(*values: Any) -> bool:
     """Whether no value is a token."""
@@ -129,6 +131,27 @@ class Checks:
         """Refuse an empty collection."""
         if len(value) == 0:
             self.refuse("ValueMissing", f"{label} must have at least one entry, got none")
+
+    def alarm(self, label: str, period: float, periods: float) -> None:
+        """Refuse an alarm whose evaluation is longer than CloudWatch allows.
+
+        Args:
+            label: Name of the alarm in the message.
+            period: Period in seconds: 10, 20, 30 or a multiple of 60.
+            periods: Evaluation periods.
+
+        See https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+
+        """
+        if not known(period, periods) or not _is_number(period) or not _is_number(periods):
+            return
+        if period not in _HIGH_RESOLUTION and (period < 60 or period % 60):
+            self.refuse("PeriodNotAllowed", f"the period of {label} must be 10, 20, 30 or a "
+                        f"multiple of 60 seconds, got {period}")  # fmt: skip
+        days = 7 if period >= 3600 else 1
+        if period * periods > days * 86_400:
+            self.refuse("EvaluationTooLong", f"{label} must evaluate {days} day(s) at most, got "
+                        f"{periods} periods of {period} seconds")  # fmt: skip
 
     def literal(self, label: str, value: float | Duration | None) -> None:
         """Refuse a token where the value is required at synthesis."""

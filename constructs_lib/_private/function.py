@@ -90,6 +90,7 @@ class ProjectFunction(Construct):
         invokes_itself: bool = False,
         alert_topic: sns.ITopic | None = None,
         keeps_dead_letters: bool = True,
+        serves_cloudformation: bool = False,
     ) -> None:
         """Define the function.
 
@@ -109,11 +110,13 @@ class ProjectFunction(Construct):
             alert_topic: SNS topic that is notified of dead letters.
             keeps_dead_letters: Whether there is a dead-letter queue; not needed for synchronous
                 invocations.
+            serves_cloudformation: Whether the function is that of a custom resource.
 
         """
         super().__init__(scope, construct_id)
         self.key = key
         self.rules: list[events.Rule] = []
+        limit = Duration.minutes(2) if timeout is None else timeout
         self._dead_letters: sqs.Queue | None = None
         if keeps_dead_letters:
             self._dead_letters = dead_letter_queue(self, key=key, alert_topic=alert_topic)
@@ -142,8 +145,11 @@ class ProjectFunction(Construct):
             recursive_loop=lambda_.RecursiveLoop.ALLOW if invokes_itself else None,
             tracing=lambda_.Tracing.ACTIVE,
             log_group=self.log_group,
-            timeout=Duration.minutes(2) if timeout is None else timeout,
+            timeout=limit,
             memory_size=memory_size,
+            # An invocation that runs out of time has responded. A retry would carry out a request
+            # that CloudFormation has rolled back; it is older than this, so that Lambda drops it.
+            max_event_age=limit if serves_cloudformation else None,
         )
         # CDK adds a dependency on the role; the reference to the role is enough.
         resource = self.function.node.default_child

@@ -206,6 +206,7 @@ class PrivateNetwork(Construct):
             timeout=Duration.minutes(2),
             alert_topic=alert_topic,
             reserved_concurrency=1,
+            serves_cloudformation=True,
         )
         group = vpc.vpc_default_security_group
         revoke = ["ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"]
@@ -222,6 +223,6 @@ class PrivateNetwork(Construct):
             properties={"SecurityGroupId": group},
         )
         # On deletion the function still needs network access to CloudFormation.
-        closed.node.add_dependency(*function.permissions, *self.dependencies)
+        closed.node.add_dependency(function, *function.permissions, *self.dependencies)
         reason = "Custom::DefaultSecurityGroup removes the rules of the default group"
         acknowledge_packs(vpc, "VPCDefaultSecurityGroupClosed", reason)

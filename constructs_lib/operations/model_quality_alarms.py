@@ -86,6 +86,8 @@ class ModelQualityAlarms(Construct):
             check.literal("error_rate_percent", error_rate_percent)
             if latency is not None:
                 check.literal("latency", latency)
+            _check_window(check, "model quality", window, windows)
+            _check_window(check, "expected_traffic", expected_traffic, 1)
             watched = monitored_variant(check, endpoint, variant)
         self.model_quality = cloudwatch.Alarm(
             self,
@@ -158,3 +160,10 @@ class ModelQualityAlarms(Construct):
             comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             treat_missing_data=cloudwatch.TreatMissingData.BREACHING,
         )
+
+
+def _check_window(check: Checks, label: str, window: Duration | None, windows: int) -> None:
+    """Refuse more and longer windows than CloudWatch evaluates."""
+    if window is None or not window.is_unresolved():
+        seconds = 3600 if window is None else window.to_seconds(integral=False)
+        check.alarm(label, seconds, windows)

@@ -15,6 +15,7 @@ from constructs import Construct
 from .._private.alarm_duties import ROLLBACK, claim
 from .._private.checks import Checks
 from .._private.function import ProjectFunction
+from .._private.named_scope import named_scope
 from .._private.policies import allow, attach
 from .._private.statements import alarm_statement, alert_statements, metric_statement
 from ..data import DataStoreBase, StateTable
@@ -126,6 +127,7 @@ class ChampionEndpoint(EndpointBase):
         self.document = self._build_document(environment)
         self.promoter = self._build_promoter()
         self.parameter = self._build_parameter()
+        self._named = named_scope(self, "Endpoint", endpoint_name)
         self.resource_function = self._build_resource_function()
         self.resource = self._build_resource()
 
@@ -244,6 +246,7 @@ class ChampionEndpoint(EndpointBase):
     def _build_resource_function(self) -> ProjectFunction:
         function = self._function(
             "ResourceFunction",
+            scope=self._named,
             folder="champion_endpoint_resource",
             description=f"Custom resource of endpoint {self.endpoint_name}",
             environment={
@@ -251,6 +254,7 @@ class ChampionEndpoint(EndpointBase):
                 "ALERT_TOPIC_ARN": self.alert_topic.topic_arn,
             },
             invokes_itself=True,
+            serves_cloudformation=True,
         )
         function.allow(
             *self.state.statements("DeleteItem", "GetItem", "UpdateItem"),
@@ -268,10 +272,12 @@ class ChampionEndpoint(EndpointBase):
         folder: str,
         description: str,
         environment: Mapping[str, str],
+        scope: Construct | None = None,
         invokes_itself: bool = False,
+        serves_cloudformation: bool = False,
     ) -> ProjectFunction:
         return ProjectFunction(
-            self,
+            self if scope is None else scope,
             construct_id,
             folder=folder,
             description=description,
@@ -280,12 +286,13 @@ class ChampionEndpoint(EndpointBase):
             environment=environment,
             timeout=Duration.minutes(5),
             invokes_itself=invokes_itself,
+            serves_cloudformation=serves_cloudformation,
             alert_topic=self.alert_topic,
         )
 
     def _build_resource(self) -> CustomResource:
         resource = CustomResource(
-            self,
+            self._named,
             "Resource",
             resource_type="Custom::ChampionEndpoint",
             service_token=self.resource_function.arn,
@@ -299,7 +306,9 @@ class ChampionEndpoint(EndpointBase):
         # On deletion the function still needs its permissions and its network access; models must
         # still have their role and group, or their keys' grants and interfaces stay behind.
         functions = [*self.resource_function.permissions, *self.promoter.permissions]
-        resource.node.add_dependency(*functions, *self.role.policies, *self.network.dependencies)
+        resource.node.add_dependency(
+            self.resource_function, *functions, *self.role.policies, *self.network.dependencies
+        )
         return resource
 
 

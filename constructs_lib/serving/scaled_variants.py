@@ -14,6 +14,7 @@ from constructs import Construct, IDependable
 
 from .._private.checks import Checks
 from .._private.function import ProjectFunction
+from .._private.named_scope import named_scope
 from .._private.policies import allow, arn
 from ..network import PrivateNetwork
 from .autoscaling import Wake, leave_zero, step_alarm, wake_alarm
@@ -75,8 +76,9 @@ class ScaledVariants(Construct):
         document = {"endpoint_name": endpoint_name, "scaling": scaling}
         self._check(stack.resolve(document))
         self._document = stack.to_json_string(document)
+        self._named = named_scope(self, "Endpoint", endpoint_name)
         self.function = ProjectFunction(
-            self,
+            self._named,
             "Function",
             folder="scaling_resource",
             description=f"Registers variants of {endpoint_name} for scaling",
@@ -86,10 +88,13 @@ class ScaledVariants(Construct):
             # In sequence: a custom resource that CloudFormation cancels may still run.
             reserved_concurrency=1,
             alert_topic=alert_topic,
+            serves_cloudformation=True,
         )
         self._allow(endpoint.endpoint_arn)
         self._listen()
-        self._dependencies: list[IDependable] = [*self.function.permissions, *network.dependencies]
+        self._dependencies: list[IDependable] = [
+            self.function, *self.function.permissions, *network.dependencies,
+        ]  # fmt: skip
         self.before = self._resource("Before", "Custom::ScalingBeforeEndpoint", "BeforeEndpoint")
 
     def register_after(self, endpoint: Construct) -> CustomResource:
@@ -163,7 +168,7 @@ class ScaledVariants(Construct):
 
     def _resource(self, construct_id: str, kind: str, place: str) -> CustomResource:
         resource = CustomResource(
-            self,
+            self._named,
             construct_id,
             resource_type=kind,
             service_token=self.function.arn,

@@ -131,9 +131,7 @@ class StepScaling:
         check.one_of("step.adjustment", self.adjustment, _ADJUSTMENTS)
         check.whole("step.evaluation_periods", self.evaluation_periods, 1, 1440)
         check.whole("step.cooldown_seconds", self.cooldown_seconds, 0, 86_400)
-        if self.period_seconds not in (10, 20, 30) and self.period_seconds % 60:
-            check.refuse("ValueNotAllowed", "step.period_seconds must be 10, 20, 30 or a multiple "
-                         f"of 60, got {self.period_seconds}")  # fmt: skip
+        check.alarm("step", self.period_seconds, self.evaluation_periods)
         check.not_empty("step.steps", self.steps)
         ordered = sorted(self.steps, key=_lower)
         for one, next_one in pairwise(ordered):

@@ -155,8 +155,14 @@ class JobBase(Construct):
             alert_topic: SNS topic that is notified of ALARM and OK.
             period: Period of the metric, 5 minutes by default.
 
+        Raises:
+            ConfigurationError: If CloudWatch does not allow the period.
+
         """
         each = Duration.minutes(5) if period is None else period
+        if not each.is_unresolved():
+            with Checks(self) as check:
+                check.alarm("failure_alarm", each.to_seconds(integral=False), 1)
         alarm = self.metric_failed(period=each).create_alarm(
             self,
             construct_id,

@@ -15,6 +15,7 @@ from .._private.api_model import violations
 from .._private.checks import Checks
 from .._private.encryption import grant_statement
 from .._private.function import ProjectFunction
+from .._private.named_scope import named_scope
 from .._private.policies import allow, attach
 from .._private.statements import metric_statement
 from ..data import DataStoreBase, StateTable
@@ -172,8 +173,9 @@ class JobResource(JobBase):
             operation = f"Create{self.kind.noun}"
             for fault in violations(operation, self.request(), without=(self.kind.name_key,)):
                 check.refuse("RequestNotAllowed", fault)
+        named = named_scope(self, "Job", self.job)
         self.function = ProjectFunction(
-            self,
+            named,
             "Function",
             folder="job_resource",
             description=f"Custom resource of the {self.kind.name} job {self.job}",
@@ -182,6 +184,7 @@ class JobResource(JobBase):
             environment={"STATE_TABLE": self.state.table_name},
             timeout=Duration.minutes(5),
             alert_topic=alert_topic,
+            serves_cloudformation=True,
         )
         self.function.allow(
             *self.state.statements(*_VERBS),
@@ -192,7 +195,7 @@ class JobResource(JobBase):
         )
         document = self.document(start_on_deploy=start_on_deploy)
         self.resource = CustomResource(
-            self,
+            named,
             "Resource",
             resource_type=self.kind.resource_type,
             service_token=self.function.arn,
@@ -206,7 +209,7 @@ class JobResource(JobBase):
         # On deletion the function still needs its permissions and its network access.
         policies = [policy for role in self.roles for policy in role.policies]
         self.resource.node.add_dependency(
-            *self.function.permissions, *policies, *network.dependencies
+            self.function, *self.function.permissions, *policies, *network.dependencies
         )
 
 

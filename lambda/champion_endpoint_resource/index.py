@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from sageloop_runtime.functions import Clients, champion_endpoint_actions, run
+from sageloop_runtime.functions import (
+    Clients,
+    champion_endpoint_actions,
+    champion_endpoint_id,
+    run,
+)
 
 _clients = Clients()
 
@@ -13,4 +18,9 @@ _clients = Clients()
 def handler(event: dict[str, Any], context: Any) -> None:
     """Respond to an event of CloudFormation."""
     arn = context.invoked_function_arn
-    run(event, context, lambda: champion_endpoint_actions(os.environ, _clients, arn))
+    run(
+        event,
+        context,
+        lambda check: champion_endpoint_actions(os.environ, _clients.checked(check), arn),
+        physical_id=champion_endpoint_id,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import deque
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -200,19 +201,21 @@ def run(
 @application.command()
 def logs(
     group: Annotated[str | None, typer.Argument(help="a log group; without it, list them")] = None,
-    lines: Annotated[int, typer.Option(help="how many of the last events to print")] = 100,
+    lines: Annotated[int, typer.Option(help="how many of the last events to print", min=0)] = 100,
 ) -> None:
     """Print a log group (of a function, a job or an endpoint), or list the log groups."""
     cloud = needed_cloud()
     client = cloud.client("logs")
-    groups = client.describe_log_groups()["logGroups"]
+    pages = client.get_paginator("describe_log_groups").paginate()
+    groups = [found["logGroupName"] for page in pages for found in page["logGroups"]]
     if group is None:
-        for found in groups:
-            typer.echo(found["logGroupName"])
+        for name in groups:
+            typer.echo(name)
         return
-    if group not in [g["logGroupName"] for g in groups]:
+    if group not in groups:
         fail(f"no log group {group}; sageloop local logs lists them")
-    for event in client.filter_log_events(logGroupName=group)["events"][-lines:]:
+    events = client.get_paginator("filter_log_events").paginate(logGroupName=group)
+    for event in deque((each for page in events for each in page["events"]), maxlen=lines):
         typer.echo(event["message"].rstrip("\n"))
 
 

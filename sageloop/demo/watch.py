@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from sageloop.local_cloud.client import LocalCloud
+from sageloop.metric_values import metric_values
 from sageloop.waiting import WaitTimeoutError
 
 _STACK_DONE = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
@@ -82,10 +82,7 @@ class Watcher:
 
     def jobs(self) -> list[dict[str, Any]]:
         """Training jobs of the loop, oldest first."""
-        found = self._cloud.client("sagemaker").list_training_jobs(
-            NameContains=self.names.job, SortBy="CreationTime", SortOrder="Ascending"
-        )
-        return list(found["TrainingJobSummaries"])
+        return self._listed("list_training_jobs", "TrainingJob")
 
     def runs(self) -> list[str]:
         """Names of the loop's runs, oldest first: its tuning jobs, else its training jobs."""
@@ -103,12 +100,20 @@ class Watcher:
         return next((v for n, v in metrics.items() if n.startswith("validation:mae")), None)
 
     def _searches(self) -> list[str]:
-        found = self._cloud.client("sagemaker").list_hyper_parameter_tuning_jobs(
-            NameContains=self.names.job, SortBy="CreationTime", SortOrder="Ascending"
-        )
+        searches = self._listed("list_hyper_parameter_tuning_jobs", "HyperParameterTuningJob")
+        return [str(search["HyperParameterTuningJobName"]) for search in searches]
+
+    def _listed(self, operation: str, noun: str) -> list[dict[str, Any]]:
+        """The summaries of the loop's jobs on every page, oldest first."""
+        prefix = f"{self.names.job}-"
+        pages = self._cloud.client("sagemaker").get_paginator(operation).paginate(
+            NameContains=prefix, SortBy="CreationTime", SortOrder="Ascending"
+        )  # fmt: skip
         return [
-            str(search["HyperParameterTuningJobName"])
-            for search in found["HyperParameterTuningJobSummaries"]
+            dict(each)
+            for page in pages
+            for each in page[f"{noun}Summaries"]
+            if each[f"{noun}Name"].startswith(prefix)
         ]
 
     def alarm(self) -> dict[str, Any]:
@@ -120,9 +125,10 @@ class Watcher:
 
     def transitions(self) -> int:
         """The number of transitions to ALARM."""
-        items = self._cloud.client("cloudwatch").describe_alarm_history(
+        pages = self._cloud.client("cloudwatch").get_paginator("describe_alarm_history").paginate(
             AlarmName=self.names.alarm, HistoryItemType="StateUpdate"
-        )["AlarmHistoryItems"]
+        )  # fmt: skip
+        items = [item for page in pages for item in page["AlarmHistoryItems"]]
         return sum(1 for item in items if item["HistorySummary"].endswith("to ALARM"))
 
     def errors(self, since: float, *, config: str | None = None) -> list[tuple[float, float]]:
@@ -137,18 +143,12 @@ class Watcher:
     def _values(
         self, namespace: str, metric: str, stat: str, since: float, config: str | None
     ) -> list[tuple[float, float]]:
-        dimensions = [{"Name": "EndpointName", "Value": self.names.endpoint}]
+        dimensions = {"EndpointName": self.names.endpoint}
         if namespace == "AWS/SageMaker":
-            dimensions.append({"Name": "VariantName", "Value": "AllTraffic"})
+            dimensions["VariantName"] = "AllTraffic"
         if config:
-            dimensions.append({"Name": "EndpointConfigName", "Value": config})
-        (found,) = self._cloud.client("cloudwatch").get_metric_data(
-            StartTime=datetime.fromtimestamp(since, UTC),
-            EndTime=datetime.fromtimestamp(self._cloud.time() + 60, UTC),
-            ScanBy="TimestampAscending",
-            MetricDataQueries=[{"Id": "m", "MetricStat": {
-                "Metric": {"Namespace": namespace, "MetricName": metric, "Dimensions": dimensions},
-                "Period": 60, "Stat": stat}}],
-        )["MetricDataResults"]  # fmt: skip
-        stamps = [t.timestamp() for t in found["Timestamps"]]
-        return list(zip(stamps, found["Values"], strict=True))
+            dimensions["EndpointConfigName"] = config
+        return metric_values(
+            self._cloud.client("cloudwatch"), namespace=namespace, metric=metric,
+            dimensions=dimensions, statistic=stat, start=since, end=self._cloud.time() + 60,
+        )  # fmt: skip

@@ -98,10 +98,13 @@ class SageMaker(Jobs):
         if self.endpoint is None:
             raise client_error("ValidationException", f'Could not find endpoint "{EndpointName}".')
         arn = f"arn:aws:sagemaker:eu-west-1:123456789012:endpoint/{EndpointName}"
-        config = self.configs.get(self.endpoint["EndpointConfigName"], {"ProductionVariants": []})
-        names = [variant["VariantName"] for variant in config["ProductionVariants"]]
-        variants = [{"VariantName": name} for name in names]
-        return {"ProductionVariants": variants, **self.endpoint, "EndpointArn": arn}
+        variants = [
+            {"VariantName": name, "DesiredInstanceCount": count, "DesiredWeight": weight}
+            for name, (count, weight) in self.endpoint["variants"].items()
+        ]
+        hidden = {"variants", "next"}
+        described = {key: value for key, value in self.endpoint.items() if key not in hidden}
+        return {"ProductionVariants": variants, **described, "EndpointArn": arn}
 
     def _need_config(self, name: str) -> None:
         if self.invisible_config_calls:
@@ -116,12 +119,11 @@ class SageMaker(Jobs):
             raise client_error("ValidationException", "Cannot create already existing endpoint")
         self._need_config(EndpointConfigName)
         self.endpoint = {"EndpointStatus": "Creating", "EndpointConfigName": EndpointConfigName,
-                         "instances": 2}  # fmt: skip
+                         "variants": _initial(self.configs[EndpointConfigName])}  # fmt: skip
         self._endpoint_event()
 
     def _update_endpoint(self, EndpointName: str, EndpointConfigName: str, **request: Any) -> Any:
         assert self.endpoint is not None
-        assert request["RetainAllVariantProperties"] is True
         if self.in_progress_calls:
             self.in_progress_calls -= 1
             raise client_error("ValidationException", "Cannot update in-progress endpoint")
@@ -135,7 +137,42 @@ class SageMaker(Jobs):
         self.endpoint |= {
             "EndpointStatus": "Updating",
             "PendingDeploymentSummary": {"EndpointConfigName": EndpointConfigName},
+            "next": self._after_update(self.configs[EndpointConfigName], request),
         }
+        self._endpoint_event()
+
+    def _after_update(self, config: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+        """The variants after an update: properties that exist are retained unless excluded."""
+        assert self.endpoint is not None
+        result = _initial(config)
+        if not request.get("RetainAllVariantProperties", False):
+            return result
+        excluded = {
+            each["VariantPropertyType"]
+            for each in request.get("ExcludeRetainedVariantProperties", [])
+        }
+        for name, (count, weight) in self.endpoint["variants"].items():
+            if name in result:
+                new_count, new_weight = result[name]
+                result[name] = (
+                    new_count if "DesiredInstanceCount" in excluded else count,
+                    new_weight if "DesiredWeight" in excluded else weight,
+                )
+        return result
+
+    def _update_endpoint_weights_and_capacities(
+        self, EndpointName: str, DesiredWeightsAndCapacities: list[dict[str, Any]]
+    ) -> Any:
+        assert self.endpoint is not None
+        if self.endpoint["EndpointStatus"] != "InService":
+            raise client_error("ValidationException", "Cannot update in-progress endpoint")
+        variants = dict(self.endpoint["variants"])
+        for each in DesiredWeightsAndCapacities:
+            count, weight = variants[each["VariantName"]]
+            variants[each["VariantName"]] = (
+                each.get("DesiredInstanceCount", count), each.get("DesiredWeight", weight),
+            )  # fmt: skip
+        self.endpoint |= {"EndpointStatus": "Updating", "next": variants}
         self._endpoint_event()
 
     def _need_no_target(self, old: str, new: str) -> None:
@@ -179,7 +216,10 @@ class SageMaker(Jobs):
         elif status == "Updating":
             ends = {"ok": "InService", "rollback": "InService", "stuck": "UpdateRollbackFailed"}
             self.endpoint["EndpointStatus"] = ends.get(outcome, "InService")
+            desired = self.endpoint.pop("next")
             if outcome == "ok":
+                self.endpoint["variants"] = desired
+            if outcome == "ok" and pending is not None:
                 self.endpoint["EndpointConfigName"] = pending["EndpointConfigName"]
         else:
             return
@@ -188,6 +228,18 @@ class SageMaker(Jobs):
         if self.endpoint["EndpointStatus"] == "InService":
             self.served_artifacts.append(self.served_artifact())
         self._endpoint_event()
+
+    def scale_to(self, count: int, variant: str = "AllTraffic") -> None:
+        """What automatic scaling does to a variant."""
+        self.endpoint["variants"][variant] = (count, self.endpoint["variants"][variant][1])
+
+    def instances(self) -> dict[str, int]:
+        """Instances by variant."""
+        return {name: count for name, (count, _) in self.endpoint["variants"].items()}
+
+    def weights(self) -> dict[str, float]:
+        """Weights by variant."""
+        return {name: weight for name, (_, weight) in self.endpoint["variants"].items()}
 
     def served_artifact(self) -> str:
         config = self.configs[self.endpoint["EndpointConfigName"]]
@@ -207,3 +259,11 @@ class SageMaker(Jobs):
 
 def _types(config: dict[str, Any]) -> dict[str, str]:
     return {v["VariantName"]: v["InstanceType"] for v in config["ProductionVariants"]}
+
+
+def _initial(config: dict[str, Any]) -> dict[str, tuple[int, float]]:
+    """Instances and weight of each variant of a configuration."""
+    return {
+        v["VariantName"]: (v["InitialInstanceCount"], v.get("InitialVariantWeight", 1.0))
+        for v in config["ProductionVariants"]
+    }

@@ -53,7 +53,7 @@ def served_type(world: World) -> str:
 @pytest.mark.feature("scaling: another instance type of a champion in one deploy")
 def test_instance_type_of_a_scaled_variant_changes_in_one_deployment(world: World) -> None:
     world._put_scheduled_action(TARGET, "evening", Schedule="cron(0 20 * * ? *)")
-    world.endpoint["instances"] = 4
+    world.scale_to(4)
 
     answer = deploy(world, with_instance_type())
     assert answer["Status"] == "SUCCESS"
@@ -64,7 +64,7 @@ def test_instance_type_of_a_scaled_variant_changes_in_one_deployment(world: Worl
     assert champion(world)["state"] == "live"
     assert champion(world).get("unscaled") is None
     assert list(world.targets[TARGET]["policies"]) == [POLICY["PolicyName"]]
-    assert world.endpoint["instances"] == 4
+    assert world.instances() == {"AllTraffic": 4}
 
 
 def test_unchanged_variants_keep_their_targets_during_a_rollout(world: World) -> None:

@@ -200,13 +200,13 @@ def test_34_second_failed_creation_quarantines_the_package_and_alerts(fresh: Wor
 
 @pytest.mark.feature("rollout: capacity retained")
 def test_35_rollout_keeps_scaled_capacity_and_the_target(world: World) -> None:
-    world.endpoint["instances"] = 5
+    world.scale_to(5)
     world.challenge()
     world.move_endpoint()
     world.drain()
     (target,) = world.targets.values()
     assert (target["MinCapacity"], target["MaxCapacity"]) == (2, 4)
-    assert world.endpoint["instances"] == 5
+    assert world.instances() == {"AllTraffic": 5}
 
 
 @pytest.mark.feature("promotion: of two promotions one loses")

@@ -29,7 +29,7 @@ from documents import (
     TOPIC,
     serving_document,
 )  # fmt: skip
-from fake_client import FakeClient, checked_action
+from fake_client import FakeClient, checked_action, client_error
 from fake_sagemaker import SageMaker
 from sageloop_runtime import functions
 from sageloop_runtime.aws.state_table import StateTable
@@ -40,6 +40,11 @@ PERMISSIONS: dict[str, Any] = json.loads(
     (Path(__file__).parents[2] / "lambda" / "permissions.json").read_text()
 )
 _LOOP = ("alarm", "data", "gate", "role")
+_IDS = {
+    "job_resource": "job_id", "champion_endpoint_resource": "champion_endpoint_id",
+    "default_security_group_resource": "default_security_group_id",
+    "scaling_resource": "scaling_id",
+}  # fmt: skip
 
 
 def allowed(function: str, *parts: str) -> list[str]:
@@ -56,9 +61,10 @@ class Killed(BaseException):
 
 class Context:
     invoked_function_arn = "champion_endpoint_resource"
+    seconds = 60.0
 
     def get_remaining_time_in_millis(self) -> int:
-        return 60_000
+        return int(self.seconds * 1000)
 
 
 class World(SageMaker):
@@ -88,7 +94,9 @@ class World(SageMaker):
         self.failures: dict[str, list[Exception]] = {}
         self.kill_at: tuple[int, bool] | None = None
         self.killed: set[str] = set()
+        self.fail_at: tuple[int, bool] | None = None
         self.running = ""
+        self.context = Context()
         self._calls_of_invocation = 0
         self.files = HourlyFiles(FakeClient(self, "s3"))
         self.gate = gate or {
@@ -129,7 +137,12 @@ class World(SageMaker):
         waiting = self.failures.get(action)
         if waiting:
             raise waiting.pop(0)
+        fails = self.fail_at is not None and self._calls_of_invocation == self.fail_at[0]
+        if fails and not self.fail_at[1]:
+            raise client_error("InternalFailure", "try later", 500)
         answer = getattr(self, f"_{name}")(**request)
+        if fails:
+            raise client_error("InternalFailure", "the response was lost", 500)
         if fatal:
             raise Killed
         return answer
@@ -208,17 +221,21 @@ class World(SageMaker):
     def _custom_resource(self, function: str, event: dict[str, Any], clients: Clients) -> Any:
         env, before = self.environment(), len(self.answers)
 
-        def actions() -> Any:
+        def actions(check: Any) -> Any:
+            checked = clients.checked(check)
             if function == "job_resource":
-                return functions.job_actions(env, clients)
+                return functions.job_actions(env, checked)
             if function == "default_security_group_resource":
-                return functions.default_security_group_actions(clients)
+                return functions.default_security_group_actions(checked)
+            if function == "scaling_resource":
+                return functions.scaling_actions(checked)
             return functions.champion_endpoint_actions(
-                env, clients, function, pause=lambda _: self.move_endpoint()
+                env, checked, function, pause=lambda _: self.move_endpoint()
             )
 
         send = lambda _url, body: self.answers.append(json.loads(body))  # noqa: E731
-        run(event, Context(), actions, send=send, pause=lambda _: None)
+        own_id = getattr(functions, _IDS[function])
+        run(event, self.context, actions, physical_id=own_id, send=send, pause=lambda _: None)
         return self.answers[-1] if len(self.answers) > before else None
 
     def deliver(self, function: str, event: dict[str, Any]) -> None:

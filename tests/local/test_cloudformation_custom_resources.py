@@ -118,6 +118,31 @@ def test_rolled_back_update_sends_former_properties(bench: Bench) -> None:
     assert line["PhysicalResourceId"] == "id-1"
 
 
+def test_failed_update_with_another_physical_id_is_updated_back_and_deleted(bench: Bench) -> None:
+    def handler(event: dict[str, Any]) -> dict[str, Any]:
+        fails = event["RequestType"] == "Update" and event["ResourceProperties"]["V"] == "2"
+        return ({"Status": "FAILED"} if fails else {}) | _named_by_version(event)
+
+    bench.functions.handler = handler
+    bench.create("s", {"C": custom(V=1)})
+
+    assert bench.update("s", {"C": custom(V=2)}) == "UPDATE_ROLLBACK_COMPLETE"
+
+    sent = [(e["RequestType"], e.get("PhysicalResourceId")) for e in bench.functions.events[1:]]
+    assert sent == [("Update", "id-1"), ("Update", "id-2"), ("Delete", "id-2")]
+    assert bench.functions.events[-1]["ResourceProperties"]["V"] == "2"
+
+
+def test_failed_update_with_the_same_physical_id_deletes_nothing(bench: Bench) -> None:
+    bench.functions.handler = lambda event: (
+        {"Status": "FAILED"} if event["ResourceProperties"]["V"] == "2" else {}
+    )
+    bench.create("s", {"C": custom(V=1)})
+
+    assert bench.update("s", {"C": custom(V=2)}) == "UPDATE_ROLLBACK_COMPLETE"
+    assert _kinds(bench) == ["Create", "Update", "Update"]
+
+
 def test_missing_response_times_out_in_virtual_time(bench: Bench) -> None:
     requested = threading.Event()
 

@@ -51,6 +51,7 @@ class Switched:
             lambda s: Watched(s, self.cloud.client(s, principal="switch"), self.used)
         )
         self.requests = 0.0
+        self.idle_seconds = 3600
 
     @property
     def cloud(self) -> Cloud:
@@ -60,7 +61,7 @@ class Switched:
         self.requests += 1
         environment = {
             "STATE_TABLE": "switches", "ENDPOINT_NAME": self.stage.name,
-            "VARIANTS": '["AllTraffic"]', "IDLE_TIMEOUT_SECONDS": "3600",
+            "VARIANTS": '["AllTraffic"]', "IDLE_TIMEOUT_SECONDS": str(self.idle_seconds),
         }  # fmt: skip
         full_event = {"time": iso(self.cloud.clock.time() + self.requests / 1000), **event}
         answer = functions.endpoint_schedule(environment, self.clients).handle(full_event)
@@ -193,6 +194,19 @@ def test_idle_endpoint_is_stopped(switched: Switched) -> None:
     switched.cloud.clock.advance(3700)
     assert switched.run() == "stopping"
     assert switched.status() == "Deleted"
+
+
+@pytest.mark.parametrize("days", [2, 14])
+def test_endpoint_is_idle_after_days_of_a_long_timeout(switched: Switched, days: int) -> None:
+    switched.idle_seconds = days * 86_400
+    switched.stage.invoke()
+    switched.cloud.settle()
+    switched.cloud.clock.advance(days * 86_400 - 3600)
+    assert switched.run() == "running"
+
+    switched.cloud.clock.advance(2 * 3600)
+
+    assert switched.run() == "stopping"
 
 
 def test_request_older_than_the_last_is_ignored(switched: Switched) -> None:

@@ -11,7 +11,9 @@ from constructs_lib import NoTrafficAlarm
 
 __all__ = ["stage"]
 
-EIGHT = datetime(2026, 1, 5, 8, tzinfo=UTC)  # a Monday
+_TODAY = datetime.now(UTC).replace(hour=8, minute=0, second=0, microsecond=0)
+# The Monday of last week: CloudWatch has data of one minute for 15 days.
+EIGHT = _TODAY - timedelta(days=_TODAY.weekday() + 7)
 WORK = NoTrafficAlarm(from_hour=8, to_hour=20, weekdays_only=True)
 
 

@@ -77,8 +77,12 @@ class ResourceOperations:
                 self._request(desired, physical_id=old.physical_id, previous=old)
             )
         except Exception as error:  # any exception of a provider fails the resource, not the engine
-            self._stack.keep(replace(desired, failed="update"))
-            self._note(desired, "UPDATE_FAILED", reason=self._reason(error))
+            # CloudFormation adopts the physical id of a FAILED response too; the roll-back's Update
+            # then returns to the previous one, and the clean-up deletes this one.
+            # https://github.com/aws/aws-cdk/issues/30012
+            attempt = replace(desired, physical_id=_id_of(error) or old.physical_id)
+            self._stack.keep(replace(attempt, failed="update"))
+            self._note(attempt, "UPDATE_FAILED", reason=self._reason(error))
             return False
         new = replace(desired, physical_id=made.physical_id, attributes=dict(made.attributes))
         if new.physical_id != old.physical_id:
@@ -133,8 +137,7 @@ class ResourceOperations:
     def _failed_create(
         self, draft: Record, status: str, error: Exception, old: Record | None
     ) -> None:
-        left = getattr(error, "physical_id", None) if isinstance(error, ResourceFailed) else None
-        attempt = replace(draft, physical_id=left or "", failed="create")
+        attempt = replace(draft, physical_id=_id_of(error) or "", failed="create")
         if old is None:
             self._stack.keep(attempt)
         else:
@@ -182,3 +185,8 @@ class ResourceOperations:
             self._context.now(), reason=reason, listed=listed,
             properties=json.dumps(record.properties, default=str) if with_properties else None,
         )  # fmt: skip
+
+
+def _id_of(error: Exception) -> str | None:
+    """The physical id in the response of a resource that failed."""
+    return error.physical_id if isinstance(error, ResourceFailed) else None

@@ -9,6 +9,12 @@ from typing import TYPE_CHECKING, Any
 from sageloop.local_cloud.cloudwatch.expressions.values import Span, TimeSeries
 from sageloop.local_cloud.cloudwatch.metrics import statistic
 from sageloop.local_cloud.cloudwatch.queries import dimensions_of, queries_of
+from sageloop.local_cloud.cloudwatch.query_limits import (
+    check_statistics,
+    earliest,
+    page_of_metrics,
+    page_of_values,
+)
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.samples import Sample, Series
 from sageloop.local_cloud.core.service import Call, operation
@@ -47,6 +53,7 @@ class MetricApi:
     def get_metric_statistics(self, call: Call) -> dict[str, Any]:
         """Return datapoints of one metric."""
         p = call.params
+        check_statistics(p["StartTime"], p["EndTime"], int(p["Period"]))
         series = Series.of(p["Namespace"], p["MetricName"], dimensions_of(p))
         names = [*p.get("Statistics", []), *p.get("ExtendedStatistics", [])]
         points = []
@@ -72,7 +79,7 @@ class MetricApi:
         span = Span(params["StartTime"].timestamp(), params["EndTime"].timestamp())
         if span.start >= span.end:
             raise AwsError("ValidationError", "StartTime must be before EndTime")
-        computed = self._readings.computation(queries, span)
+        computed = self._readings.computation(queries, span, now=self._clock.time())
         newest_first = params.get("ScanBy", "TimestampDescending") == "TimestampDescending"
         results = [
             _result(query.id, line, newest_first=newest_first)
@@ -80,7 +87,7 @@ class MetricApi:
             if query.returned
             for line in computed.lines(query.id)
         ]
-        return {"MetricDataResults": results, "Messages": []}
+        return page_of_values(results, params)
 
     @operation("ListMetrics")
     def list_metrics(self, call: Call) -> dict[str, Any]:
@@ -102,14 +109,15 @@ class MetricApi:
                 )
             ):
                 metrics.append(_described(series))
-        return {"Metrics": metrics}
+        return page_of_metrics(metrics, params)
 
     def _windows(
         self, series: Series, start: datetime, end: datetime, period: int
     ) -> list[tuple[float, Sequence[Sample]]]:
         period = int(period)
         windows: dict[float, list[Sample]] = {}
-        first = start.timestamp() // period * period
+        oldest = max(start.timestamp(), earliest(self._clock.time(), period))
+        first = oldest // period * period
         for sample in self._metrics.between(series, first, end.timestamp()):
             windows.setdefault(sample.time // period * period, []).append(sample)
         return sorted(windows.items())

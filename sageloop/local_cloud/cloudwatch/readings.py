@@ -8,6 +8,7 @@ from sageloop.local_cloud.cloudwatch.expressions.evaluate import Bands, Computat
 from sageloop.local_cloud.cloudwatch.expressions.values import Span
 from sageloop.local_cloud.cloudwatch.metrics import MetricStore, statistic
 from sageloop.local_cloud.cloudwatch.queries import Query
+from sageloop.local_cloud.cloudwatch.query_limits import earliest
 from sageloop.local_cloud.core.samples import Sample
 
 
@@ -18,9 +19,26 @@ class Readings:
         self._store = store
         self._bands = bands
 
-    def computation(self, queries: Mapping[str, Query], span: Span) -> Computation:
-        """A lazy computation of queries over a span."""
-        return Computation(queries, span, self.retrieve, self._bands)
+    def computation(
+        self, queries: Mapping[str, Query], span: Span, *, now: float | None = None
+    ) -> Computation:
+        """A lazy computation of queries over a span.
+
+        Args:
+            queries: The queries by id.
+            span: The range of time.
+            now: Without what CloudWatch no longer has at this time in a query's period.
+
+        """
+        if now is None:
+            return Computation(queries, span, self.retrieve, self._bands)
+        at = now
+
+        def available(query: Query, part: Span) -> Mapping[float, float]:
+            oldest = earliest(at, query.period)
+            return {t: v for t, v in self.retrieve(query, part).items() if t >= oldest}
+
+        return Computation(queries, span, available, self._bands)
 
     def retrieve(self, query: Query, span: Span) -> Mapping[float, float]:
         """The datapoints of one metric in a span."""

@@ -76,6 +76,34 @@ def test_alarms_refuse_more_breaches_than_windows(stack: Stack) -> None:
                model_quality_threshold=1, breaching=4)  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"window": Duration.hours(2), "windows": 85}, "at most, got 85 periods of 7200 seconds"),
+        ({"window": Duration.minutes(30), "windows": 49}, r"evaluate 1 day\(s\) at most, got 49"),
+        ({"window": Duration.seconds(90)}, "multiple of 60 seconds, got 90"),
+        ({"expected_traffic": Duration.days(8)}, r"expected_traffic must evaluate 7 day\(s\)"),
+    ],
+)
+def test_alarms_refuse_what_cloudwatch_does_not_evaluate(
+    stack: Stack, changes: dict[str, Any], message: str
+) -> None:
+    endpoint = Endpoint.from_endpoint_name(stack, "Endpoint", endpoint_name="demo")
+
+    with pytest.raises(ConfigurationError, match=message):
+        ModelQualityAlarms(stack, "Alarms", endpoint=endpoint, alert_topic=sns.Topic(stack, "T"),
+               model_quality_threshold=1, **changes)  # fmt: skip
+
+
+def test_longest_evaluation_is_allowed(stack: Stack) -> None:
+    endpoint = Endpoint.from_endpoint_name(stack, "Endpoint", endpoint_name="demo")
+
+    ModelQualityAlarms(
+        stack, "Alarms", endpoint=endpoint, alert_topic=sns.Topic(stack, "T"), windows=84,
+        model_quality_threshold=1, window=Duration.hours(2), expected_traffic=Duration.days(7),
+    )  # fmt: skip
+
+
 def test_traffic_alarm_is_optional(stack: Stack) -> None:
     endpoint = Endpoint.from_endpoint_name(stack, "Endpoint", endpoint_name="demo")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ POLICY = "AWS::ApplicationAutoScaling::ScalingPolicy"
 REGISTRATION = "Custom::ScalingAfterEndpoint"
 BY_INVOCATIONS = Scaling(minimum=2, maximum=4, invocations_per_instance=100)
 QUEUED = Asynchronous(output_prefix="out/")
-_POLICY_OF_STEPS = {"Fn::GetAtt": [Match.string_like_regexp("ScalingAfter"), "Policy0x0"]}
+_POLICY_OF_STEPS = {"Fn::GetAtt": [Match.string_like_regexp("Scaling.*After"), "Policy0x0"]}
 
 
 _PERMISSIONS = Path(__file__).resolve().parents[3] / "lambda" / "permissions.json"
@@ -237,12 +238,23 @@ def test_scheduled_actions_have_time_zone(whole: Ground) -> None:
 
 
 STEP = StepScaling(metric="CPUUtilization", threshold=1, steps=[])
+ADD = StepScaling(metric="CPUUtilization", threshold=1, steps=[Step(lower=0, change=1)])
 
 
 @pytest.mark.feature("bad input: scaling target of another kind")
 @pytest.mark.parametrize(
     ("scaling", "message"),
     [
+        (
+            Scaling(minimum=1, maximum=2, steps=[
+                replace(ADD, period_seconds=3600, evaluation_periods=169)
+            ]),
+            "step must evaluate 7 day.* got 169 periods of 3600 seconds",
+        ),
+        (
+            Scaling(minimum=1, maximum=2, steps=[replace(ADD, period_seconds=45)]),
+            "the period of step must be 10, 20, 30 or a multiple of 60 seconds, got 45",
+        ),
         (
             Scaling(minimum=1, maximum=2, backlog_per_instance=5),
             "scaling.backlog_per_instance does not exist for a real-time endpoint",
@@ -326,7 +338,7 @@ def test_endpoint_is_between_deregistering_and_registering(whole: Ground) -> Non
 def test_scaling_function_has_permissions_of_its_code(whole: Ground) -> None:
     endpoint(whole, variants=[Variant(scaling=BY_INVOCATIONS)])
 
-    allowed = _actions_of(whole.template(), "EndpointScalingFunction")
+    allowed = _actions_of(whole.template(), "EndpointScaling")
 
     expected = json.loads(_PERMISSIONS.read_text(encoding="utf-8"))["scaling_resource"]
     assert allowed - _OF_AUTO_SCALING == set(expected)

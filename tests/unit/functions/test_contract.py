@@ -11,6 +11,7 @@ from typing import Any
 
 import boto3
 import pytest
+import test_capacity_faults
 import test_deployment_faults
 import test_instance_type_faults
 import test_promotion_faults
@@ -129,6 +130,7 @@ SCENARIOS = [
     (_active_alarm, True),
     (test_promotion_faults.test_34_failed_endpoint_is_deleted_and_created_again, False),
     (test_instance_type_faults.test_rollback_restores_target_policies_and_scheduled_actions, True),
+    (test_capacity_faults.test_count_of_an_unscaled_variant_beside_a_scaled_one_changes, True),
     (test_deployment_faults.test_43_deletion_continues_while_interfaces_are_left, True),
     (_many_champions, True), (_scaling_ends, True), (_default_group, None), (_evaluation, True),
     (_job_resource, False), (_every_kind, None), (_no_partitions, True),

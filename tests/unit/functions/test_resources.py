@@ -56,14 +56,17 @@ class Answers:
 
 def answered(action: Any, *, answers: Answers | None = None, seconds: float = 60.0) -> Answers:
     answers = Answers() if answers is None else answers
-    run(EVENT, Context(seconds), lambda: {"Create": action}, send=answers, pause=lambda _: None)
+    run(
+        EVENT, Context(seconds), lambda _: {"Create": action}, physical_id=lambda _: "own",
+        send=answers, pause=lambda _: None,
+    )  # fmt: skip
     return answers
 
 
 def test_outcome_is_the_response() -> None:
-    last = answered(lambda _: Outcome(physical_id="p", data={"A": "b"})).last
+    last = answered(lambda _: Outcome(data={"A": "b"})).last
     assert (last["Status"], last["PhysicalResourceId"], last["Data"]) == (
-        "SUCCESS", "p", {"A": "b"},
+        "SUCCESS", "own", {"A": "b"},
     )  # fmt: skip
 
 
@@ -76,16 +79,19 @@ def test_exception_is_the_response_in_one_line() -> None:
 
 
 def test_invalid_setting_is_the_response() -> None:
-    def settings() -> Mapping[str, Any]:
+    def settings(_: object) -> Mapping[str, Any]:
         raise KeyError("STATE_TABLE")
 
     answers = Answers()
-    run(EVENT, Context(), settings, send=answers, pause=lambda _: None)
-    assert answers.last["Status"] == "FAILED"
+    run(
+        EVENT, Context(), settings, physical_id=lambda _: "own", send=answers,
+        pause=lambda _: None,
+    )  # fmt: skip
+    assert (answers.last["Status"], answers.last["PhysicalResourceId"]) == ("FAILED", "own")
 
 
 def test_response_that_is_not_accepted_is_sent_again() -> None:
-    assert len(answered(lambda _: Outcome(physical_id="p"), answers=Answers(3)).bodies) == 1
+    assert len(answered(lambda _: Outcome(), answers=Answers(3)).bodies) == 1
 
 
 @pytest.mark.parametrize("text", ["x" * 9000, "\u00e9" * 9000])
@@ -95,17 +101,17 @@ def test_response_is_never_longer_than_allowed(text: str) -> None:
 
     answers = answered(broken)
     assert len(answers.bodies[0]) <= 4096
-    answers = answered(lambda _: Outcome(physical_id="p", data={"D": text}))
+    answers = answered(lambda _: Outcome(data={"D": text}))
     assert len(answers.bodies[0]) <= 4096
 
 
 def test_function_that_runs_out_of_time_responds_once() -> None:
-    answers = answered(lambda _: time.sleep(0.4) or Outcome(physical_id="p"), seconds=4.0)
+    answers = answered(lambda _: time.sleep(0.4) or Outcome(), seconds=4.0)
     assert [json.loads(body)["Reason"] for body in answers.bodies] == ["Create ran out of time"]
 
 
 def test_deferred_outcome_sends_no_response() -> None:
-    assert answered(lambda _: Outcome(physical_id="p", deferred=True)).bodies == []
+    assert answered(lambda _: Outcome(deferred=True)).bodies == []
 
 
 def test_default_security_group_loses_every_rule() -> None:

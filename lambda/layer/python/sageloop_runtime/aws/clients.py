@@ -42,3 +42,26 @@ class Clients:
         if service not in self._clients:
             self._clients[service] = self._create(service)
         return self._clients[service]
+
+    def checked(self, check: Callable[[], None]) -> Clients:
+        """The same clients; ``check`` is called before each call, which it may refuse."""
+        return Clients(lambda service: _CheckedClient(self(service), check))
+
+
+class _CheckedClient:
+    """A client whose calls are preceded by a check."""
+
+    def __init__(self, client: Any, check: Callable[[], None]) -> None:
+        self._client = client
+        self._check = check
+
+    def __getattr__(self, name: str) -> Any:
+        member = getattr(self._client, name)
+        if not callable(member):
+            return member
+
+        def checked(*args: Any, **request: Any) -> Any:
+            self._check()
+            return member(*args, **request)
+
+        return checked

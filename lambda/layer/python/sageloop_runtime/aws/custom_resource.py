@@ -11,14 +11,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from sageloop_runtime.errors import BadInputError
+from sageloop_runtime.errors import BadInputError, TryAgainError
 from sageloop_runtime.log import log
 
 _LARGEST_BODY = 4096
 _LONGEST_REASON = 1500
+_LONGEST_ID = 255
 _TRIES = 5
-_GUARD_SECONDS = 4.0
-_PUT_TIMEOUT = 10.0
+_GUARD_SECONDS = 8.0
+_LAST_CALL_SECONDS = 20.0
+_PUT_TIMEOUT = 4.0
 
 
 class Context(Protocol):
@@ -48,8 +50,8 @@ class Request:
         return cls(
             kind=str(event.get("RequestType")),
             physical_id=event.get("PhysicalResourceId"),
-            properties=event.get("ResourceProperties") or {},
-            old_properties=event.get("OldResourceProperties") or {},
+            properties=_mapping(event.get("ResourceProperties")),
+            old_properties=_mapping(event.get("OldResourceProperties")),
             stack_id=str(event.get("StackId", "")),
             logical_id=str(event.get("LogicalResourceId", "")),
             event=event,
@@ -62,23 +64,54 @@ class Request:
             BadInputError: if it is missing or not a string.
 
         """
-        value = self.properties.get(name)
-        if not isinstance(value, str) or not value:
+        value = self.optional_text(name)
+        if value is None:
+            value = self.properties.get(name)
             raise BadInputError(f"the property {name} is {value!r}: a string is expected")
         return value
+
+    def optional_text(self, name: str) -> str | None:
+        """A property; None if it is missing, empty or not a string."""
+        value = self.properties.get(name)
+        return value if isinstance(value, str) and value else None
+
+    @property
+    def owner(self) -> str:
+        """Identifies the resource of the template, whatever its properties."""
+        return f"{self.stack_id}|{self.logical_id}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """The result of an action; ``deferred`` leaves the response to a later invocation."""
 
-    physical_id: str
     data: Mapping[str, str] = field(default_factory=dict)
     deferred: bool = False
 
 
 Action = Callable[[Request], Outcome]
+Check = Callable[[], None]
+PhysicalId = Callable[[Request], str]
 Send = Callable[[str, bytes], None]
+
+
+def named_by(name: str) -> PhysicalId:
+    """The physical id of a resource that a property names.
+
+    Without a usable property it is an id that no such resource has.
+
+    Args:
+        name: the property.
+
+    """
+
+    def physical_id(request: Request) -> str:
+        value = request.optional_text(name)
+        if value is None or len(value.encode()) > _LONGEST_ID:
+            return f"{request.logical_id or 'resource'}/invalid"
+        return value
+
+    return physical_id
 
 
 def put_once(url: str, body: bytes) -> None:
@@ -119,11 +152,17 @@ class Responder:
         self, *, ok: bool, reason: str, physical_id: str, data: Mapping[str, str] | None = None
     ) -> bool:
         """Send the response unless one was sent; whether this call sent it."""
+        body = self._body(ok=ok, reason=reason, physical_id=physical_id, data=data or {})
+        # A response that is not accepted leaves the event to the other thread, or to a retry.
         with self._lock:
             if self._responded:
                 return False
+            self._put(body)
             self._responded = True
-        body = self._body(ok=ok, reason=reason, physical_id=physical_id, data=data or {})
+        log("custom resource responded", ok=ok, reason=reason, physical_id=physical_id)
+        return True
+
+    def _put(self, body: bytes) -> None:
         url = str(self._event["ResponseURL"])
         for attempt in range(1, _TRIES + 1):
             try:
@@ -134,9 +173,7 @@ class Responder:
                     raise
                 self._pause(0.2 * 2**attempt)
             else:
-                break
-        log("custom resource responded", ok=ok, reason=reason, physical_id=physical_id)
-        return True
+                return
 
     def _body(self, *, ok: bool, reason: str, physical_id: str, data: Mapping[str, str]) -> bytes:
         response: dict[str, Any] = {
@@ -158,46 +195,83 @@ class Responder:
 def run(
     event: Mapping[str, Any],
     context: Context,
-    actions: Callable[[], Mapping[str, Action]],
+    build: Callable[[Check], Mapping[str, Action]],
     *,
+    physical_id: PhysicalId,
     send: Send = put_once,
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
     """Carry out the action of the event and respond: FAILED with the reason if it raises.
 
+    No call begins in the last 20 seconds before Lambda's time-out. A call that is still in
+    progress 8 seconds before it leaves the response, FAILED, to another thread. So what a request
+    did is done when CloudFormation reads that it failed, and rolls it back.
+
     Args:
         event: the custom resource's event.
-        context: Lambda's context; shortly before its time-out the response is FAILED.
-        actions: returns the actions of Create, Update and Delete; an error that it raises is
-            reported as one of the action.
+        context: Lambda's context.
+        build: returns the actions of Create, Update and Delete; an error that it raises is
+            reported as one of the action. It is given the check before each call.
+        physical_id: the id of what the properties of a request describe. It depends on nothing
+            else and never fails, so that a request that is refused, fails half-way or runs out
+            of time has the id with which CloudFormation rolls it back.
         send: sends a body to a URL with one PUT request.
         pause: waits the given seconds between attempts.
 
     """
     request = Request.of(event)
     responder = Responder(event, send=send, pause=pause)
-    fallback = request.physical_id or request.logical_id or "none"
+    own_id = _response_id(request, physical_id)
+    guard = _guard(request, context, responder, own_id)
+    try:
+        outcome = _act(request, build(lambda: _check_time(request, context)))
+    except Exception as error:
+        log("custom resource failed", kind=request.kind, error=repr(error))
+        responder.respond(ok=False, reason=_one_line(error), physical_id=own_id)
+    else:
+        if not outcome.deferred:
+            responder.respond(ok=True, reason="completed", physical_id=own_id, data=outcome.data)
+    finally:
+        guard.cancel()
+
+
+def _guard(
+    request: Request, context: Context, responder: Responder, physical_id: str
+) -> threading.Timer:
+    """Responds before Lambda's time-out if the action has not."""
     remaining = context.get_remaining_time_in_millis() / 1000.0
     guard = threading.Timer(
         max(0.1, remaining - _GUARD_SECONDS),
         lambda: responder.respond(
-            ok=False, reason=f"{request.kind} ran out of time", physical_id=fallback
+            ok=False, reason=f"{request.kind} ran out of time", physical_id=physical_id
         ),
     )
     guard.daemon = True
     guard.start()
-    try:
-        outcome = _act(request, actions())
-    except Exception as error:
-        log("custom resource failed", kind=request.kind, error=repr(error))
-        responder.respond(ok=False, reason=_one_line(error), physical_id=fallback)
-    else:
-        if not outcome.deferred:
-            responder.respond(
-                ok=True, reason="completed", physical_id=outcome.physical_id, data=outcome.data
-            )
-    finally:
-        guard.cancel()
+    return guard
+
+
+def _check_time(request: Request, context: Context) -> None:
+    """Refuse another call if it might outlast the response.
+
+    Raises:
+        TryAgainError: if Lambda's time-out is near.
+
+    """
+    if context.get_remaining_time_in_millis() / 1000.0 < _LAST_CALL_SECONDS:
+        raise TryAgainError(f"{request.kind} ran out of time")
+
+
+def _response_id(request: Request, physical_id: PhysicalId) -> str:
+    """The id of the response: that of the properties; of a deletion, that of the event."""
+    if request.kind == "Delete" and request.physical_id:
+        return request.physical_id
+    return physical_id(request)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    """The properties of an event, which may be malformed."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def _act(request: Request, actions: Mapping[str, Action]) -> Outcome:
@@ -211,4 +285,5 @@ def _act(request: Request, actions: Mapping[str, Action]) -> Outcome:
 
 def _one_line(error: Exception) -> str:
     text = " ".join(str(error).split())
-    return text if isinstance(error, BadInputError) else f"{type(error).__name__}: {text}"
+    plain = isinstance(error, BadInputError | TryAgainError)
+    return text if plain else f"{type(error).__name__}: {text}"

@@ -6,8 +6,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sageloop_runtime.aws.custom_resource import Outcome, Request
+from sageloop_runtime.aws.custom_resource import Outcome, Request, named_by
 from sageloop_runtime.errors import code_of
+
+default_security_group_id = named_by("SecurityGroupId")
+"""The physical id of a default security group: its id."""
 
 
 class DefaultSecurityGroup:
@@ -32,11 +35,11 @@ class DefaultSecurityGroup:
             self._revoke(
                 self._ec2.revoke_security_group_egress, group, described["IpPermissionsEgress"]
             )
-        return Outcome(physical_id=group)
+        return Outcome()
 
-    def delete(self, request: Request) -> Outcome:
+    def delete(self, _request: Request) -> Outcome:
         """Do nothing: the group is deleted with its VPC."""
-        return Outcome(physical_id=request.physical_id or request.text("SecurityGroupId"))
+        return Outcome()
 
     def _revoke(self, call: Any, group: str, permissions: list[dict[str, Any]]) -> None:
         try:

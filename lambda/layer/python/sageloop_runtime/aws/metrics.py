@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sageloop_runtime.log import log
-from sageloop_runtime.times import moment
+from sageloop_runtime.times import DAY, moment
+
+_MOST_DATAPOINTS = 1440
+_UNITS = ((15 * DAY, 60), (63 * DAY, 300))
+_LONGEST_UNIT = 3600
+
+
+def statistics_period(seconds: float) -> int:
+    """The shortest period in seconds in which one GetMetricStatistics request has a time range.
+
+    A request has 1,440 datapoints at most. Data older than 15 days has periods of 5 minutes, data
+    older than 63 days of one hour. A range that begins within a period has one datapoint more.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricStatistics.html
+
+    Args:
+        seconds: the length of the range, which ends now.
+
+    """
+    unit = next((unit for longest, unit in _UNITS if seconds <= longest), _LONGEST_UNIT)
+    return unit * max(1, math.ceil(seconds / (unit * (_MOST_DATAPOINTS - 1))))
 
 
 class Metrics:

@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from sageloop_runtime.aws.custom_resource import Outcome, Request
-from sageloop_runtime.aws.state_table import StateTable
+from sageloop_runtime.aws.custom_resource import Outcome, Request, named_by
+from sageloop_runtime.aws.state_table import Row, StateTable
 from sageloop_runtime.champion.promotion import Promoter
 from sageloop_runtime.champion.repository import ChampionRepository
 from sageloop_runtime.errors import BadInputError, TryAgainError
 from sageloop_runtime.log import log
+from sageloop_runtime.names import canonical
 from sageloop_runtime.scaling.variant_scaling import VariantScaling
 from sageloop_runtime.serving.endpoint import BUSY, EndpointDescription, EndpointResources
 from sageloop_runtime.serving.serving_document import ServingDocument
@@ -22,6 +23,9 @@ _POLL_SECONDS = 1.0
 _LONGEST_DELETE = 50 * 60
 _PASSES = int(_LONGEST_DELETE / (_POLLS * _POLL_SECONDS))
 _FOREIGN_INTERFACES = ("AWS Lambda VPC ENI", "VPC Endpoint Interface")
+
+champion_endpoint_id = named_by("EndpointName")
+"""The physical id of a champion endpoint: its name."""
 
 
 class ChampionEndpointResource:
@@ -74,20 +78,22 @@ class ChampionEndpointResource:
     def delete(self, request: Request) -> Outcome:
         """Delete what can be deleted now; invoke the function again while resources are left.
 
+        What another resource owns is not changed: an endpoint that was moved within its template
+        has a successor when its former resource is deleted. A resource whose creation was refused
+        recorded nothing, and its deletion changes nothing.
+
         Raises:
             BadInputError: if resources are left after fifty minutes, naming them.
 
         """
-        name = request.physical_id or request.text("EndpointName")
-        serving = self._write_tombstone(name)
-        endpoint = EndpointResources(self._sagemaker, name)
-        left = self._delete_endpoint(endpoint)
-        if left is None:
-            endpoint.delete_configs()
-            left = self._interfaces(serving)
+        name = request.optional_text("EndpointName")
+        row = self._table.get(f"serving#{name}") or {}
+        if name is None or not self._must_delete(name, row, request.owner):
+            return Outcome()
+        left = self._delete_all(name)
         if left is None:
             self._table.delete(f"champion#{name}")
-            return Outcome(physical_id=name)
+            return Outcome()
         passed = int(request.event.get("Pass", 1))
         if passed >= _PASSES:
             raise BadInputError(
@@ -100,22 +106,28 @@ class ChampionEndpointResource:
             InvocationType="Event",
             Payload=json.dumps(again).encode(),
         )
-        return Outcome(physical_id=name, deferred=True)
+        return Outcome(deferred=True)
 
     def _put(self, request: Request) -> Outcome:
         name = request.text("EndpointName")
         serving = ServingDocument.parse(request.text("Document"), name)
         row_id = f"serving#{name}"
         row = self._table.get(row_id) or {}
-        outcome = Outcome(physical_id=name, data={"Digest": serving.digest})
-        if row.get("digest") == serving.digest and not row.get("tombstone"):
+        current = row.get("digest") == serving.digest and not row.get("tombstone")
+        outcome = Outcome(data={"Digest": serving.digest})
+        if current and row.get("owner") == request.owner:
             return outcome
         change = {
-            "document": request.text("Document"),
-            "digest": serving.digest,
-            "tombstone": False,
-        }
+            "document": request.text("Document"), "digest": serving.digest, "tombstone": False,
+            **_ownership(row, request.owner),
+        }  # fmt: skip
         self._table.swap(row_id, change=change)
+        if not current:
+            self._apply(name)
+        return outcome
+
+    def _apply(self, name: str) -> None:
+        """Roll the champion out, if there is one, with a document that was recorded."""
         repository = ChampionRepository(self._table, name)
         champion = repository.read()
         if champion.state is not None:
@@ -123,7 +135,6 @@ class ChampionEndpointResource:
                 # The freeze lasts until the next deployment.
                 self._table.swap(repository.row_id, change={"frozen": None})
             self._roll_out(name)
-        return outcome
 
     def _roll_out(self, name: str) -> None:
         try:
@@ -131,17 +142,49 @@ class ChampionEndpointResource:
         except TryAgainError as error:
             log("the reconciler continues the rollout", endpoint=name, reason=str(error))
 
-    def _write_tombstone(self, name: str) -> ServingDocument | None:
-        """Write the tombstone, which prevents promotions, and deregister the targets."""
+    def _must_delete(self, name: str, row: Row, owner: str) -> bool:
+        """Whether a deletion concerns the endpoint; if it has a successor, only the record."""
+        if not row:
+            return False
+        former, expect = json.loads(row.get("former", "null")), {"owner": row.get("owner")}
+        if row.get("owner", owner) == owner:
+            if former is None:
+                return True
+            # A deployment is rolled back: the replaced document is valid again.
+            change = {**former, "former": None}
+            if self._table.swap(f"serving#{name}", change=change, expect=expect):
+                self._apply(name)
+        elif former is not None and former["owner"] == owner:
+            self._table.swap(f"serving#{name}", change={"former": None}, expect=expect)
+        return False
+
+    def _delete_all(self, name: str) -> str | None:
+        """Delete endpoint, configurations and models; a description of what is left.
+
+        Without a champion there never was an endpoint: one of this name is another's.
+        """
+        repository = ChampionRepository(self._table, name)
+        serving = self._write_tombstone(repository, name)
+        if repository.read().package_arn is None:
+            return None
+        if serving is not None:
+            self._scaling.deregister(serving)
+        endpoint = EndpointResources(self._sagemaker, name)
+        left = self._delete_endpoint(endpoint)
+        if left is None:
+            endpoint.delete_configs()
+            left = self._interfaces(serving)
+        return left
+
+    def _write_tombstone(
+        self, repository: ChampionRepository, name: str
+    ) -> ServingDocument | None:  # fmt: skip
+        """Write the tombstone, which prevents promotions; the document."""
         row_id = f"serving#{name}"
         self._table.swap(row_id, change={"tombstone": True})
-        ChampionRepository(self._table, name).fence()
+        repository.fence()
         row = self._table.get(row_id) or {}
-        if "document" not in row:
-            return None
-        serving = ServingDocument.parse(row["document"], name)
-        self._scaling.deregister(serving)
-        return serving
+        return ServingDocument.parse(row["document"], name) if "document" in row else None
 
     def _delete_endpoint(self, endpoint: EndpointResources) -> str | None:
         """Delete the endpoint once it is not busy; a description of it if it is left."""
@@ -174,3 +217,16 @@ class ChampionEndpointResource:
             return None
         self._pause(_POLLS * _POLL_SECONDS)
         return f"the network interfaces {', '.join(sorted(ids))}"
+
+
+def _ownership(row: Row, owner: str) -> Row:
+    """The owner of a document, and the document of the previous owner, if it was another."""
+    previous = row.get("owner")
+    if row.get("tombstone") or previous is None:
+        return {"owner": owner, "former": None}
+    if previous == owner:
+        return {"owner": owner}
+    return {
+        "owner": owner,
+        "former": canonical({k: row[k] for k in ("document", "digest", "owner")}),
+    }

@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sageloop_runtime.aws.custom_resource import Outcome, Request
+from sageloop_runtime.aws.custom_resource import Outcome, Request, named_by
 from sageloop_runtime.aws.metrics import Metrics
 from sageloop_runtime.aws.objects import list_keys
 from sageloop_runtime.aws.state_table import Row, StateTable
@@ -26,6 +26,9 @@ from sageloop_runtime.jobs.triggers import Trigger, deploy_trigger
 from sageloop_runtime.log import log
 from sageloop_runtime.names import canonical, digest_of, split_uri
 from sageloop_runtime.times import parse_time
+
+job_id = named_by("Job")
+"""The physical id of a job resource: the job's name, the prefix of the names of its jobs."""
 
 
 class JobResource:
@@ -58,36 +61,83 @@ class JobResource:
         return self._put(request)
 
     def delete(self, request: Request) -> Outcome:
-        """Delete the document, then stop the jobs in progress; idempotent.
+        """Delete the document, then stop the jobs in progress and release the lock; idempotent.
 
-        CloudFormation deletes a resource that was moved, or became another kind of job, after it
-        created the successor under the same job name: the successor's document and jobs stay.
+        What another resource owns is not changed. CloudFormation deletes a resource that was
+        moved, or became another kind of job, after it created the successor under the same job
+        name: the successor's document and jobs stay. A resource whose creation was refused
+        recorded nothing, and its deletion changes nothing.
         """
-        job = request.physical_id or request.text("Job")
+        job = request.optional_text("Job")
+        if job is None:
+            return Outcome()
         row = self._table.get(f"job#{job}") or {}
+        former = json.loads(row.get("former", "null"))
         kind = _deleted_kind(request, row)
-        remaining = self._delete_document(job, row, _owner(request))
-        if remaining is None or remaining is not kind:
-            for name in kind.running(self._sagemaker, job):
-                kind.stop(self._sagemaker, name)
-        if remaining is None:
-            self._table.delete(f"loop#{job}")
-        return Outcome(physical_id=job)
+        if row.get("owner", request.owner) == request.owner:
+            if former is None:
+                self._delete_document(job, kind, row)
+            else:
+                self._restore(job, kind, row, former)
+        elif former is not None and former["owner"] == request.owner:
+            if kind_of(json.loads(row["document"])) is not kind:
+                self._stop_all(job, kind)
+            # Last, so that a deletion that is repeated stops the jobs that are left.
+            expect = {"owner": row["owner"]}
+            self._table.swap(f"job#{job}", change={"former": None}, expect=expect)
+        return Outcome()
 
-    def _delete_document(self, job: str, row: Row, owner: str) -> Kind | None:
-        """Delete the document of an owner; the kind of the document that remains, if any."""
-        row_id, former = f"job#{job}", json.loads(row.get("former", "null"))
-        if row.get("owner", owner) != owner:
-            if former is not None and former["owner"] == owner:
-                self._table.swap(row_id, change={"former": None}, expect={"owner": row["owner"]})
-            return kind_of(json.loads(row["document"]))
-        if former is not None:
-            # A deployment is rolled back: the replaced document is valid again.
-            change = {**former, "former": None}
-            self._table.swap(row_id, change=change, expect={"owner": owner})
-            return kind_of(json.loads(former["document"]))
-        self._table.delete(row_id)
-        return None
+    def _delete_document(self, job: str, kind: Kind, row: Row) -> None:
+        """Delete a document without successor, its jobs and its lock.
+
+        The lock is deleted last: it tells a deletion that is repeated that jobs may be left.
+        Without a lock no job was ever started, and jobs of that name are another's.
+        """
+        if row:
+            self._table.delete(f"job#{job}")
+        if self._table.get(f"loop#{job}") is not None:
+            self._stop_all(job, kind)
+            self._table.delete(f"loop#{job}")
+
+    def _restore(self, job: str, kind: Kind, row: Row, former: dict[str, Any]) -> None:
+        """Restore the document that this one replaced: its deployment is rolled back."""
+        document = json.loads(former["document"])
+        if kind_of(document) is not kind:
+            self._stop_all(job, kind)
+        elif former["digest"] != row["digest"]:
+            stack = str(row["owner"]).rpartition("|")[0]
+            self._stop_started_by(job, kind, deploy_trigger(stack, row["digest"]))
+        change = {**former, "former": None}
+        self._table.swap(f"job#{job}", change=change, expect={"owner": row["owner"]})
+
+    def _stop_all(self, job: str, kind: Kind) -> None:
+        for name in kind.running(self._sagemaker, job):
+            kind.stop(self._sagemaker, name)
+
+    def _stop_started_by(self, job: str, kind: Kind, trigger: Trigger) -> None:
+        """Stop the job in progress if this trigger, or its retry, started it."""
+        in_flight = self._in_flight(job, kind)
+        if in_flight is not None and in_flight[1].series == trigger.series:
+            self._stop(job, kind, in_flight[0])
+
+    def _stop(self, job: str, kind: Kind, name: str) -> None:
+        """Stop the job that has the lock.
+
+        If its start died before the job was created, no event will release the lock, and the
+        reconciler would continue the start.
+        """
+        if kind.find(self._sagemaker, name) is not None:
+            kind.stop(self._sagemaker, name)
+            return
+        self._table.swap(f"loop#{job}", change={"in_flight": None}, expect={"in_flight": name})
+
+    def _in_flight(self, job: str, kind: Kind) -> tuple[str, Trigger] | None:
+        """The job of a kind that has the lock, and its trigger."""
+        loop = self._table.get(f"loop#{job}") or {}
+        name = loop.get("in_flight", "")
+        if not kind.is_job_of(job, name):
+            return None
+        return name, Trigger.of(json.loads(loop["trigger"]))
 
     def _put(self, request: Request) -> Outcome:
         job, text = request.text("Job"), request.text("Document")
@@ -100,14 +150,14 @@ class JobResource:
         starts = bool(document.get("start_on_deploy"))
         if previous != digest and starts:
             self._refuse_empty(document)
-        if previous != digest or row.get("owner") != _owner(request):
+        if previous != digest or row.get("owner") != request.owner:
             change: Row = {"document": text, "digest": digest}
-            self._table.swap(row_id, change={**change, **_ownership(row, _owner(request))})
+            self._table.swap(row_id, change={**change, **_ownership(row, request.owner)})
         if previous != digest:
             self._stop_superseded(job, kind_of(document), trigger)
         if starts and (previous != digest or request.kind == "Create"):
             self._start(job, kind_of(document), trigger)
-        return Outcome(physical_id=job, data={"Digest": digest})
+        return Outcome(data={"Digest": digest})
 
     def _start(self, job: str, kind: Kind, trigger: Trigger) -> None:
         config = StartConfig(
@@ -171,17 +221,12 @@ class JobResource:
 
         A job of another kind is stopped by the deletion of its own resource.
         """
-        loop = self._table.get(f"loop#{job}") or {}
-        if not kind.is_job_of(job, loop.get("in_flight", "")):
+        in_flight = self._in_flight(job, kind)
+        if in_flight is None:
             return
-        trigger_in_flight = Trigger.of(json.loads(loop["trigger"]))
-        if trigger_in_flight.is_deployment and trigger_in_flight.series != trigger.series:
-            kind.stop(self._sagemaker, loop["in_flight"])
-
-
-def _owner(request: Request) -> str:
-    """Identifies the resource that owns the document of a job."""
-    return f"{request.stack_id}|{request.logical_id}"
+        name, started_by = in_flight
+        if started_by.is_deployment and started_by.series != trigger.series:
+            self._stop(job, kind, name)
 
 
 def _ownership(row: Row, owner: str) -> Row:

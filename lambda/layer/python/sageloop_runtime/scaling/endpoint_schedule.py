@@ -14,6 +14,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sageloop_runtime.aws.invocation import invoke_function
+from sageloop_runtime.aws.metrics import statistics_period
 from sageloop_runtime.aws.state_table import Row, StateTable
 from sageloop_runtime.config import EndpointScheduleConfig
 from sageloop_runtime.errors import BadInputError, TryAgainError, already_exists, is_missing
@@ -131,7 +132,8 @@ class EndpointSchedule:
     def _invocations(self, variant: str, now: float, seconds: int) -> float:
         dimensions = {"EndpointName": self._name, "VariantName": variant}
         statistics = self._cloudwatch.get_metric_statistics(
-            Namespace="AWS/SageMaker", MetricName="Invocations", Statistics=["Sum"], Period=60,
+            Namespace="AWS/SageMaker", MetricName="Invocations", Statistics=["Sum"],
+            Period=statistics_period(seconds),
             StartTime=moment(now - seconds), EndTime=moment(now),
             Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
         )  # fmt: skip

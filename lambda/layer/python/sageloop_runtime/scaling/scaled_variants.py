@@ -24,6 +24,7 @@ from sageloop_runtime.scaling.policy_alarms import PolicyAlarms
 from sageloop_runtime.serving.endpoint import EndpointResources
 
 _DIMENSION = "sagemaker:variant:DesiredInstanceCount"
+_PLACES = ("BeforeEndpoint", "AfterEndpoint")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,28 +78,34 @@ class ScaledVariants:
     def create(self, request: Request) -> Outcome:
         """After the creation of the endpoint: register its variants."""
         document = ScalingDocument.parse(request.text("Document"))
-        return _outcome(
-            document, request, {} if _is_before(request) else self._register_all(document)
-        )
+        return Outcome(data={} if _is_before(request) else self._register_all(document))
 
     def update(self, request: Request) -> Outcome:
         """Before an update of the endpoint: deregister. After it: register."""
         document, previous = ScalingDocument.parse(request.text("Document")), _previous(request)
         if _is_before(request):
             self._deregister_changed(document, previous)
-            return _outcome(document, request, {})
+            return Outcome()
         arns = self._register_all(document)
         if previous.endpoint == document.endpoint:
             self._delete_superseded(document, previous)
-        return _outcome(document, request, arns)
+        return Outcome(data=arns)
 
     def delete(self, request: Request) -> Outcome:
-        """Before the deletion of the endpoint or of its scaling: deregister its variants."""
-        document = ScalingDocument.parse(request.text("Document"))
-        if not _is_before(request):
+        """Before the deletion of the endpoint or of its scaling: deregister its variants.
+
+        A resource whose creation was refused has registered nothing.
+        """
+        try:
+            document = ScalingDocument.parse(request.text("Document"))
+            before = _is_before(request)
+        except BadInputError as error:
+            log("nothing to deregister", reason=str(error))
+            return Outcome()
+        if not before:
             for variant in document.variants:
                 self._deregister(document, variant)
-        return _outcome(document, request, {})
+        return Outcome()
 
     # schedule, and events of the endpoint
 
@@ -193,17 +200,28 @@ class ScaledVariants:
                 raise
 
 
+def scaling_id(request: Request) -> str:
+    """The physical id of a resource: endpoint and place, or an id that no such resource has."""
+    try:
+        document = ScalingDocument.parse(request.text("Document"))
+        return f"{document.endpoint}/scaling/{_place(request)}"
+    except BadInputError:
+        return f"{request.logical_id or 'resource'}/invalid"
+
+
+def _place(request: Request) -> str:
+    place = request.text("Place")
+    if place not in _PLACES:
+        raise BadInputError(f"the property Place is {place!r}: {' or '.join(_PLACES)} is expected")
+    return place
+
+
 def _is_before(request: Request) -> bool:
-    return request.text("Place") == "BeforeEndpoint"
+    return _place(request) == _PLACES[0]
 
 
 def _previous(request: Request) -> ScalingDocument:
     return ScalingDocument.parse(str(request.old_properties.get("Document", "")))
-
-
-def _outcome(document: ScalingDocument, request: Request, arns: Mapping[str, str]) -> Outcome:
-    place = request.text("Place")
-    return Outcome(physical_id=f"{document.endpoint}/scaling/{place}", data=arns)
 
 
 def _types(scaling: Mapping[str, Any]) -> list[str]:

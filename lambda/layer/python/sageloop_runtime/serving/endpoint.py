@@ -113,6 +113,10 @@ class EndpointResources:
     ) -> bool:
         """Start the rollout of a configuration; False if the endpoint cannot be updated now.
 
+        Weights and data capture are those of the configuration, and so is the number of instances
+        unless a variant is scaled. SageMaker retains it for all variants or for none: if only some
+        are scaled, the others are resized first.
+
         An update that adds, removes or renames variants has no deployment configuration:
         SageMaker accepts one only if the names of the variants stay the same.
         https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html
@@ -128,6 +132,7 @@ class EndpointResources:
             "EndpointName": self._name,
             "EndpointConfigName": config,
             "RetainAllVariantProperties": True,
+            "ExcludeRetainedVariantProperties": serving.properties_of_config,
         }
         deployment = serving.deployment
         if not auto_rollback:
@@ -137,6 +142,8 @@ class EndpointResources:
         elif deployment:
             request["DeploymentConfig"] = deployment
         try:
+            if self._resize(serving.unscaled_counts):
+                return False
             with_retry(lambda: self._sagemaker.update_endpoint(**request))
         except ClientError as error:
             text = message_of(error).lower()
@@ -178,6 +185,27 @@ class EndpointResources:
         for config in list(self.configs()):
             self._delete_config(config)
         self._delete_models(keep=set())
+
+    def _resize(self, counts: Mapping[str, int]) -> bool:
+        """Set the number of instances of variants that have another; whether there is one."""
+        if not counts:
+            return False
+        described = self._sagemaker.describe_endpoint(EndpointName=self._name)
+        current = {
+            variant["VariantName"]: variant.get("DesiredInstanceCount")
+            for variant in described.get("ProductionVariants", [])
+        }
+        changes = [
+            {"VariantName": name, "DesiredInstanceCount": count}
+            for name, count in counts.items()
+            if current.get(name) not in {None, count}
+        ]
+        if changes:
+            log("resized before the update", endpoint=self._name, changes=changes)
+            self._sagemaker.update_endpoint_weights_and_capacities(
+                EndpointName=self._name, DesiredWeightsAndCapacities=changes
+            )
+        return bool(changes)
 
     def _renames_variants(self, serving: ServingDocument, current: EndpointDescription) -> bool:
         """Whether the names of the variants change; False if they are unknown."""

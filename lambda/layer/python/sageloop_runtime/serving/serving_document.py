@@ -66,6 +66,27 @@ class ServingDocument:
         return [variant["VariantName"] for variant in self.config["ProductionVariants"]]
 
     @property
+    def unscaled_counts(self) -> dict[str, int]:
+        """Instances by production variant without scaling; empty if no variant is scaled."""
+        scaled = {item["VariantName"] for item in self.scaling}
+        return {
+            variant["VariantName"]: int(variant["InitialInstanceCount"])
+            for variant in self.config["ProductionVariants"]
+            if scaled and variant["VariantName"] not in scaled and "InitialInstanceCount" in variant
+        }
+
+    @property
+    def properties_of_config(self) -> list[dict[str, str]]:
+        """Variant properties that an update takes from the configuration.
+
+        The others are retained: the number of instances, if scaling changes it.
+        https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_VariantProperty.html
+        """
+        names = ["DataCaptureConfig", "DesiredWeight"]
+        names += [] if self.scaling else ["DesiredInstanceCount"]
+        return [{"VariantPropertyType": name} for name in names]
+
+    @property
     def security_groups(self) -> list[str]:
         """The security groups of the model's network interfaces."""
         return list((self.model.get("VpcConfig") or {}).get("SecurityGroupIds", []))
