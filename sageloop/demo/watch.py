@@ -82,10 +82,13 @@ class Watcher:
 
     def jobs(self) -> list[dict[str, Any]]:
         """Training jobs of the loop, oldest first."""
-        found = self._cloud.client("sagemaker").list_training_jobs(
-            NameContains=self.names.job, SortBy="CreationTime", SortOrder="Ascending"
+        # All pages: a page is cut before it is filtered by name.
+        pages = (
+            self._cloud.client("sagemaker")
+            .get_paginator("list_training_jobs")
+            .paginate(NameContains=self.names.job, SortBy="CreationTime", SortOrder="Ascending")
         )
-        return list(found["TrainingJobSummaries"])
+        return [job for page in pages for job in page["TrainingJobSummaries"]]
 
     def runs(self) -> list[str]:
         """Names of the loop's runs, oldest first: its tuning jobs, else its training jobs."""
