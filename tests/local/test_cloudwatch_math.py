@@ -11,7 +11,8 @@ from cloudwatch_stage import Stage, expression, query, stage
 
 __all__ = ["stage"]
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
+# PutMetricData takes times of the past two weeks.
+START = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=2)
 RATE = [
     query("errors", "Errors", ReturnData=False),
     query("calls", "Calls", ReturnData=False),

@@ -11,7 +11,8 @@ from constructs_lib import NoTrafficAlarm
 
 __all__ = ["stage"]
 
-EIGHT = datetime(2026, 1, 5, 8, tzinfo=UTC)  # a Monday
+TODAY = datetime.now(UTC).replace(hour=8, minute=0, second=0, microsecond=0)
+EIGHT = TODAY - timedelta(days=7 + TODAY.weekday())  # a Monday; metrics of two weeks are accepted
 WORK = NoTrafficAlarm(from_hour=8, to_hour=20, weekdays_only=True)
 
 
