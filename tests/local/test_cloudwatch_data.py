@@ -32,9 +32,8 @@ def statistics(stage: Stage, *names: str, minutes: int = 60, **more: Any) -> lis
     }  # fmt: skip
     if names:
         request["Statistics"] = list(names)
-    points: list[dict[str, Any]] = stage.client.get_metric_statistics(**request | more)[
-        "Datapoints"
-    ]
+    given = {name: value for name, value in (request | more).items() if value is not None}
+    points: list[dict[str, Any]] = stage.client.get_metric_statistics(**given)["Datapoints"]
     return points
 
 

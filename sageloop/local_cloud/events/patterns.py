@@ -71,20 +71,15 @@ def _nested(value: Any) -> Any:
         first, _, rest = key.partition(".")
         if not (first and rest):
             first, rest = key, ""
-        new = _nested({rest: member} if rest else member)
-        old = nested.get(first)
-        both = isinstance(old, dict) and isinstance(new, dict)
-        nested[first] = _nested_both(old, new) if both else new
+        nested[first] = _both(nested.get(first), _nested({rest: member} if rest else member))
     return nested
 
 
-def _nested_both(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(first)
-    for key, new in second.items():
-        old = merged.get(key)
-        both = isinstance(old, dict) and isinstance(new, dict)
-        merged[key] = _nested_both(old, new) if both else new  # type: ignore[arg-type]
-    return merged
+def _both(first: Any, second: Any) -> Any:
+    """The members of two objects, or the second value."""
+    if not (isinstance(first, dict) and isinstance(second, dict)):
+        return second
+    return first | {key: _both(first.get(key), value) for key, value in second.items()}
 
 
 def _matches(pattern: dict[str, Any], event: Any) -> bool:
