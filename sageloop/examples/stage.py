@@ -101,9 +101,11 @@ class Stage:
         sagemaker = self.cloud.client("sagemaker")
 
         def ended() -> dict[str, Any] | None:
-            jobs = sagemaker.list_training_jobs(
+            # All pages: a page is cut before it is filtered by name.
+            pages = sagemaker.get_paginator("list_training_jobs").paginate(
                 NameContains=prefix, SortBy="CreationTime", SortOrder="Ascending"
-            )["TrainingJobSummaries"]
+            )
+            jobs = [job for page in pages for job in page["TrainingJobSummaries"]]
             ended_jobs = [job for job in jobs if job["TrainingJobStatus"] in _ENDED]
             return ended_jobs[0] if ended_jobs else None
 

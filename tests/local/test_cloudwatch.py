@@ -103,7 +103,7 @@ def test_statistics_and_percentiles_are_computed_from_samples(
 
 
 def test_get_metric_data_returns_values_by_period(cloud: Cloud, cloudwatch: Any) -> None:
-    start = cloud.clock.now().replace(second=0, microsecond=0) - timedelta(days=14)
+    start = cloud.clock.now().replace(second=0, microsecond=0) - timedelta(hours=1)
     put(cloudwatch, 1.0, start)
     put(cloudwatch, 3.0, start + timedelta(seconds=61))
 
@@ -203,7 +203,10 @@ def test_history_contains_transitions(cloud: Cloud, cloudwatch: Any) -> None:
     [
         ({"Period": 45}, "Period must be"),
         ({"Period": 604_800, "EvaluationPeriods": 3}, "at most 604800 seconds"),
-        ({"DatapointsToAlarm": 2}, "must not exceed 1"),
+        (
+            {"DatapointsToAlarm": 2},
+            "DatapointsToAlarm must be 1 to EvaluationPeriods, which is 1, got 2",
+        ),
         ({"AlarmActions": ["arn:aws:automate:us-east-1:ec2:stop"]}, "is not supported here"),
         ({"ComparisonOperator": "GreaterThanUpperThreshold"}, "against a threshold"),
     ],

@@ -26,7 +26,7 @@ def hour(stage: Stage) -> datetime:
     return stage.cloud.clock.now().replace(minute=0, second=0, microsecond=0)
 
 
-def live(stage: Stage, *, days: int = 14, night: float = 10.0, day: float = 100.0) -> None:
+def live(stage: Stage, *, days: int = 13, night: float = 10.0, day: float = 100.0) -> None:
     """Put a metric that is high for twelve hours and low for twelve, up to this hour."""
     end = hour(stage)
     data = []

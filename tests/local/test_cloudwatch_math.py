@@ -11,7 +11,7 @@ from cloudwatch_stage import Stage, expression, query, stage
 
 __all__ = ["stage"]
 
-# CloudWatch has data of one minute for 15 days.
+# PutMetricData takes times of the past two weeks.
 START = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=2)
 RATE = [
     query("errors", "Errors", ReturnData=False),

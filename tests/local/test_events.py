@@ -115,6 +115,53 @@ def test_input_of_target_is_transformed(
     assert lambdas.calls[0][2] == body
 
 
+def test_text_of_several_lines_is_delivered(
+    cloud: Cloud, events: Any, sqs: Any, queue: Any
+) -> None:
+    """What ``RuleTargetInput.from_multiline_text`` of the CDK synthesizes (aws-cdk #1514)."""
+    url, arn = queue("lines")
+    rule_to(events, arn, InputTransformer={
+        "InputPathsMap": {"f1": "$.detail.n"}, "InputTemplate": '"it is <f1>"\n"really"',
+    })  # fmt: skip
+    put(events)
+    cloud.settle()
+
+    assert received(sqs, url)[0]["Body"] == '"it is 1"\n"really"'
+
+
+def test_original_event_has_a_key_of_its_own_for_the_type(
+    cloud: Cloud, events: Any, lambdas: Any
+) -> None:
+    """Recorded on AWS: detailType, and no detail."""
+    template = '{"event": <aws.events.event>, "whole": <aws.events.event.json>}'
+    rule_to(events, FUNCTION, InputTransformer={"InputTemplate": template})
+    put(events)
+    cloud.settle()
+
+    body = lambdas.calls[0][2]
+    assert body["event"]["detailType"] == "Thing"
+    assert not body["event"].keys() & {"detail", "detail-type"}
+    assert body["whole"]["detail"] == {"n": 1}
+
+
+def test_input_that_is_no_json_once_filled_is_a_dead_letter(
+    cloud: Cloud, events: Any, sqs: Any, queue: Any, lambdas: Any
+) -> None:
+    letters, letters_arn = queue("unfilled")
+    rule_to(
+        events, FUNCTION, DeadLetterConfig={"Arn": letters_arn},
+        InputTransformer={
+            "InputPathsMap": {"d": "$.detail.text"}, "InputTemplate": '{"d": "<d>"}',
+        },
+    )  # fmt: skip
+    put(events, Detail=json.dumps({"text": 'a "quote"'}))
+    cloud.settle()
+
+    assert lambdas.calls == []
+    (letter,) = received(sqs, letters)
+    assert "not valid JSON" in letter["MessageAttributes"]["ERROR_MESSAGE"]["StringValue"]
+
+
 def test_queue_without_permission_receives_nothing(
     cloud: Cloud, events: Any, sqs: Any, queue: Any
 ) -> None:

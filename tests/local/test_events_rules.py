@@ -32,6 +32,47 @@ def test_unsupported_target_is_refused_by_name(events: Any) -> None:
         events.put_targets(Rule="r", Targets=[{"Id": "t", "Arn": arn}])
 
 
+@pytest.mark.parametrize(
+    ("transformer", "message"),
+    [
+        ({"InputPathsMap": {}, "InputTemplate": '"<f>"'},
+         "InputTemplate for target t contains invalid placeholder f."),
+        ({"InputPathsMap": {"AWS.f": "$.a"}, "InputTemplate": '"a"'}, "keys have letters"),
+        ({"InputPathsMap": {"awsF": "$.a"}, "InputTemplate": '"a"'}, "cannot start with AWS"),
+        ({"InputPathsMap": {"f": "$.a[0:2,246:]"}, "InputTemplate": '"a"'}, "JSON path"),
+        ({"InputPathsMap": {f"f{n}": "$" for n in range(101)}, "InputTemplate": '"a"'},
+         "at most 100 paths, got 101"),
+    ],
+)  # fmt: skip
+def test_invalid_transformer_is_refused(
+    events: Any, transformer: dict[str, Any], message: str
+) -> None:
+    events.put_rule(Name="r", EventPattern='{"source": ["a"]}')
+
+    with pytest.raises(events.exceptions.ClientError, match=message) as refused:
+        events.put_targets(
+            Rule="r", Targets=[{"Id": "t", "Arn": FUNCTION, "InputTransformer": transformer}]
+        )
+
+    assert refused.value.response["Error"]["Code"] == "ValidationException"
+    assert events.list_targets_by_rule(Rule="r")["Targets"] == []
+
+
+def test_tested_event_needs_no_resources(events: Any) -> None:
+    """Recorded on AWS; its page lists resources as mandatory."""
+    event = dict.fromkeys(("id", "detail-type", "source", "account", "time", "region"), "x")
+
+    assert events.test_event_pattern(EventPattern='{"id": ["x"]}', Event=json.dumps(event))[
+        "Result"
+    ]
+
+
+@pytest.mark.parametrize("event", ["[]", '"text"', "1", "{", '{"id": "x"}'])
+def test_invalid_tested_event_is_refused(events: Any, event: str) -> None:
+    with pytest.raises(ClientError, match="Parameter Event is not valid"):
+        events.test_event_pattern(EventPattern='{"id": ["x"]}', Event=event)
+
+
 def test_rule_with_targets_cannot_be_deleted(events: Any) -> None:
     rule_to(events, FUNCTION)
     with pytest.raises(ClientError, match="since it has targets"):

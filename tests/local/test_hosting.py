@@ -236,6 +236,42 @@ def test_existing_and_missing_names_are_refused_with_aws_messages(stage: Stage) 
     assert "Could not find model" in refusal(stage.config, name="x", model="none")[1]
 
 
+def test_endpoint_whose_configuration_was_deleted_serves_and_cannot_be_updated(
+    stage: Stage,
+) -> None:
+    """terraform-provider-aws #40048: the message names the present configuration."""
+    stage.endpoint()
+    stage.config("two", "winter")
+    stage.sagemaker.delete_endpoint_config(EndpointConfigName="one")
+
+    code, message = refusal(
+        stage.sagemaker.update_endpoint, EndpointName=stage.name, EndpointConfigName="two"
+    )
+
+    assert code == "ValidationException"
+    assert message.startswith("Could not find endpoint configuration")
+    assert message.endswith('endpoint-config/one".')
+    assert stage.invoke("model") == "winter"
+    assert stage.wait_until_stable()["EndpointStatus"] == "InService"
+
+
+def test_configuration_whose_model_was_deleted_cannot_be_deployed(stage: Stage) -> None:
+    stage.endpoint()
+    stage.model("summer")
+    stage.config("two", "summer")
+    stage.sagemaker.delete_model(ModelName="summer")
+
+    for call, name in (
+        (stage.sagemaker.update_endpoint, stage.name),
+        (stage.sagemaker.create_endpoint, "another"),
+    ):
+        code, message = refusal(call, EndpointName=name, EndpointConfigName="two")
+        assert code == "ValidationException"
+        assert message.startswith("Could not find model")
+        assert "model/summer" in message
+    assert stage.sagemaker.list_endpoints(NameContains="another")["Endpoints"] == []
+
+
 @pytest.mark.feature("bad input: image without a local server")
 def test_unsupported_features_are_refused(stage: Stage) -> None:
     stage.sagemaker.create_model(

@@ -11,9 +11,8 @@ from constructs_lib import NoTrafficAlarm
 
 __all__ = ["stage"]
 
-_TODAY = datetime.now(UTC).replace(hour=8, minute=0, second=0, microsecond=0)
-# The Monday of last week: CloudWatch has data of one minute for 15 days.
-EIGHT = _TODAY - timedelta(days=_TODAY.weekday() + 7)
+TODAY = datetime.now(UTC).replace(hour=8, minute=0, second=0, microsecond=0)
+EIGHT = TODAY - timedelta(days=7 + TODAY.weekday())  # a Monday; metrics of two weeks are accepted
 WORK = NoTrafficAlarm(from_hour=8, to_hour=20, weekdays_only=True)
 
 

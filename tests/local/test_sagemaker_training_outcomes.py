@@ -256,6 +256,18 @@ def test_jobs_are_listed_by_status_with_pagination(aws: SimpleNamespace, program
         "job-c",
     ]
 
+    # ListTrainingJobs cuts pages, then filters: documented for statuses, boto3 #2838 for names.
+    for filters in ({"StatusEquals": "Failed"}, {"NameContains": "JOB-B"}):
+        first = aws.sagemaker.list_training_jobs(
+            MaxResults=1, SortBy="Name", SortOrder="Ascending", **filters
+        )
+        assert first["TrainingJobSummaries"] == []
+        second = aws.sagemaker.list_training_jobs(
+            MaxResults=1, SortBy="Name", SortOrder="Ascending", NextToken=first["NextToken"],
+            **filters,
+        )  # fmt: skip
+        assert [s["TrainingJobName"] for s in second["TrainingJobSummaries"]] == ["job-b"]
+
     aws.sagemaker.delete_training_job(TrainingJobName="job-a")
     left = aws.sagemaker.list_training_jobs()["TrainingJobSummaries"]
     assert [s["TrainingJobName"] for s in left] == ["job-c", "job-b"]

@@ -139,6 +139,11 @@ JOINED = {"JoinSource": "Input"}
         ({"MaxPayloadInMB": 20, "MaxConcurrentTransforms": 6},
          "MaxConcurrentTransforms * MaxPayloadInMB must not be greater than 100, got 120"),
         ({"DataProcessing": {"InputFilter": "$..x"}}, "DataProcessing: '$..x' is not supported"),
+        # The text of boto3 #3136.
+        ({"DataProcessing": {"InputFilter": "$['account_id']"},
+          "Input": {"ContentType": "application/jsonlines"}},
+         """Invalid InputFilter: "$['account_id']". Unexpected "_" in JsonPath. Supported """
+         """operators for "application/jsonlines" are ['$', '[', ']', '*', '.', ' ', ','"""),
         ({"DataProcessing": JOINED, "Output": {"Accept": "application/json"}},
          "JoinSource Input needs the same TransformInput.ContentType and TransformOutput.Accept, "
          "got text/csv and application/json"),

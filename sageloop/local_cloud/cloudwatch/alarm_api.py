@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,11 @@ _UNSUPPORTED = (
     "EvaluationWindow", "WarmUpConfiguration", "EvaluationCriteria", "EvaluationInterval",
     "ActionConfiguration",
 )  # fmt: skip
+_OPTIONS = {
+    "TreatMissingData": ("breaching", "notBreaching", "ignore", "missing"),
+    "EvaluateLowSampleCountPercentile": ("evaluate", "ignore"),
+}
+_STATES = ("INSUFFICIENT_DATA", "ALARM", "OK")
 _MAX_RANGE_SHORT, _MAX_RANGE_LONG = 86_400, 604_800
 
 
@@ -99,7 +105,14 @@ class AlarmApi:
         """Return the alarms on a metric."""
         p = call.params
         series = Series.of(p["Namespace"], p["MetricName"], dimensions_of(p))
-        return {"MetricAlarms": [described(a) for a in self._alarms.all() if a.watch.of(series)]}
+        filters = {m: p[m] for m in ("Statistic", "ExtendedStatistic", "Period", "Unit") if m in p}
+        return {
+            "MetricAlarms": [
+                described(a)
+                for a in self._alarms.all()
+                if a.watch.of(series) and filters.items() <= a.definition.items()
+            ]
+        }
 
     @operation("DescribeAlarmHistory")
     def describe_alarm_history(self, call: Call) -> dict[str, Any]:
@@ -112,6 +125,8 @@ class AlarmApi:
             and (not p.get("AlarmTypes") or alarm.kind in p["AlarmTypes"])
             for item in list(alarm.history)
             if p.get("HistoryItemType") in (None, item["HistoryItemType"])
+            and ("StartDate" not in p or item["Timestamp"] >= p["StartDate"])
+            and ("EndDate" not in p or item["Timestamp"] <= p["EndDate"])
         ]
         newest_first = p.get("ScanBy", "TimestampDescending") == "TimestampDescending"
         items.sort(key=lambda item: item["Timestamp"], reverse=newest_first)
@@ -134,6 +149,9 @@ class AlarmApi:
                     f"{', '.join(parents)}"
                 )
         for name in names:
+            alarm = self._find(name)
+            if alarm is not None:
+                self._tags.pop(alarm.arn, None)
             self._composites.delete(name)
             self._alarms.delete(name)
 
@@ -142,6 +160,14 @@ class AlarmApi:
         """Set the state of an alarm; its actions run, as on AWS."""
         p = call.params
         alarm, data = self._find(p["AlarmName"]), p.get("StateReasonData", "")
+        if p["StateValue"] not in _STATES:
+            raise _invalid(
+                f"1 validation error detected: Value '{p['StateValue']}' at 'stateValue' failed to "
+                "satisfy constraint: Member must satisfy enum value set: "
+                f"[{', '.join(_STATES)}]"
+            )
+        if data and not _is_json(data):
+            raise AwsError("InvalidFormat", "StateReasonData is not JSON")
         if isinstance(alarm, CompositeAlarm):
             self._composites.change(alarm, p["StateValue"], p["StateReason"], data)
         elif isinstance(alarm, Alarm):
@@ -162,12 +188,14 @@ class AlarmApi:
     @operation("TagResource")
     def tag_resource(self, call: Call) -> None:
         """Tag an alarm or a dashboard."""
+        self._require(call.params["ResourceARN"])
         tags = self._tags.setdefault(call.params["ResourceARN"], {})
         tags.update({t["Key"]: t["Value"] for t in call.params["Tags"]})
 
     @operation("UntagResource")
     def untag_resource(self, call: Call) -> None:
         """Remove tags."""
+        self._require(call.params["ResourceARN"])
         tags = self._tags.get(call.params["ResourceARN"], {})
         for key in call.params["TagKeys"]:
             tags.pop(key, None)
@@ -175,8 +203,15 @@ class AlarmApi:
     @operation("ListTagsForResource")
     def list_tags(self, call: Call) -> dict[str, Any]:
         """Return the tags of an alarm or a dashboard."""
+        self._require(call.params["ResourceARN"])
         tags = self._tags.get(call.params["ResourceARN"], {})
         return {"Tags": [{"Key": k, "Value": v} for k, v in tags.items()]}
+
+    def _require(self, arn: str) -> None:
+        """Refuse the ARN of an alarm that does not exist."""
+        _, is_alarm, name = arn.partition(":alarm:")
+        if is_alarm and self._find(name) is None:
+            raise AwsError("ResourceNotFoundException", f"There is no alarm {arn}.", 404)
 
     def _set_enabled(self, names: list[str], *, enabled: bool) -> None:
         for name in names:
@@ -200,6 +235,12 @@ def _check(definition: Mapping[str, Any], watch: Watch) -> None:
     for member in _UNSUPPORTED:
         if definition.get(member):
             raise _invalid(f"alarm {name}: {member} is not supported here")
+    for member, allowed in _OPTIONS.items():
+        if definition.get(member, allowed[0]) not in allowed:
+            raise _invalid(
+                f"Option {definition[member]} is not supported. Supported options for parameter "
+                f"{member} are {', '.join(allowed[:-1])} and {allowed[-1]}."
+            )
     check_operator(definition, watch, sorted(OPERATORS))
     period, periods = watch.period, int(definition["EvaluationPeriods"])
     if period < 10:
@@ -210,8 +251,19 @@ def _check(definition: Mapping[str, Any], watch: Watch) -> None:
             f"alarm {name}: EvaluationPeriods x Period must be at most {longest} seconds, "
             f"got {periods} x {period}"
         )
-    if int(definition.get("DatapointsToAlarm", periods)) > periods:
-        raise _invalid(f"alarm {name}: DatapointsToAlarm must not exceed {periods}")
+    if not 1 <= int(definition.get("DatapointsToAlarm", periods)) <= periods:
+        raise _invalid(
+            f"alarm {name}: DatapointsToAlarm must be 1 to EvaluationPeriods, which is {periods}, "
+            f"got {definition['DatapointsToAlarm']}"
+        )
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _invalid(what: str) -> AwsError:

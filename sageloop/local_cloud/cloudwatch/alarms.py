@@ -142,6 +142,7 @@ def _explain(
         "version": "1.0",
         "queryDate": iso_millis(now),
         "startDate": iso_millis(recent[0].start) if recent else None,
+        "unit": metric.unit if metric else None,
         "statistic": metric.stat if metric else None,
         "period": alarm.period,
         "recentDatapoints": [point.value for point in recent],

@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.cloudwatch.expressions.values import Span, TimeSeries
-from sageloop.local_cloud.cloudwatch.metrics import statistic
-from sageloop.local_cloud.cloudwatch.queries import dimensions_of, queries_of
+from sageloop.local_cloud.cloudwatch.metric_data import data_of, samples_of
+from sageloop.local_cloud.cloudwatch.metrics import STATISTICS, statistic
+from sageloop.local_cloud.cloudwatch.queries import check_unit, dimensions_of, queries_of
 from sageloop.local_cloud.cloudwatch.query_limits import (
+    check_range,
     check_statistics,
     earliest,
     page_of_metrics,
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from sageloop.local_cloud.cloudwatch.metrics import MetricStore
     from sageloop.local_cloud.cloudwatch.readings import Readings
     from sageloop.local_cloud.core.clock import VirtualClock
+
+_RECENTLY, _RECENT_SECONDS = "PT3H", 3 * 3_600
 
 
 class MetricApi:
@@ -42,33 +46,25 @@ class MetricApi:
                 "InvalidParameterValue",
                 f"The value AWS/ for parameter Namespace is invalid: got {namespace}.",
             )
-        for datum in call.params.get("MetricData", []):
+        now = self._clock.time()
+        for datum in data_of(call.params, now):
             series = Series.of(namespace, datum["MetricName"], dimensions_of(datum))
-            time = datum.get("Timestamp")
-            at = time.timestamp() if time else self._clock.time()
-            for sample in _samples(datum, at):
+            for sample in samples_of(datum, now):
                 self._metrics.put(series, sample, datum.get("Unit", "None"))
 
     @operation("GetMetricStatistics")
     def get_metric_statistics(self, call: Call) -> dict[str, Any]:
-        """Return datapoints of one metric."""
+        """Return datapoints of one metric, by unit."""
         p = call.params
-        check_statistics(p["StartTime"], p["EndTime"], int(p["Period"]))
+        _check_statistics(p)
         series = Series.of(p["Namespace"], p["MetricName"], dimensions_of(p))
-        names = [*p.get("Statistics", []), *p.get("ExtendedStatistics", [])]
-        points = []
-        for start, samples in self._windows(series, p["StartTime"], p["EndTime"], p["Period"]):
-            point: dict[str, Any] = {
-                "Timestamp": datetime.fromtimestamp(start, UTC),
-                "Unit": self._metrics.unit(series),
-            }
-            for name in names:
-                value = statistic(samples, name)
-                if name in p.get("ExtendedStatistics", []):
-                    point.setdefault("ExtendedStatistics", {})[name] = value
-                else:
-                    point[name] = value
-            points.append(point)
+        start, end, period = p["StartTime"].timestamp(), p["EndTime"].timestamp(), int(p["Period"])
+        first = max(start, earliest(self._clock.time(), period)) // period * period
+        points = [
+            _datapoint(at, samples, unit, p)
+            for unit, of_unit in self._metrics.by_unit(series, first, end, p.get("Unit")).items()
+            for at, samples in sorted(_windows(of_unit, period).items())
+        ]
         return {"Label": p["MetricName"], "Datapoints": points}
 
     @operation("GetMetricData")
@@ -77,8 +73,7 @@ class MetricApi:
         params = call.params
         queries = queries_of(params.get("MetricDataQueries", []))
         span = Span(params["StartTime"].timestamp(), params["EndTime"].timestamp())
-        if span.start >= span.end:
-            raise AwsError("ValidationError", "StartTime must be before EndTime")
+        check_range(params["StartTime"], params["EndTime"], code="ValidationError")
         computed = self._readings.computation(queries, span, now=self._clock.time())
         newest_first = params.get("ScanBy", "TimestampDescending") == "TimestampDescending"
         results = [
@@ -91,36 +86,69 @@ class MetricApi:
 
     @operation("ListMetrics")
     def list_metrics(self, call: Call) -> dict[str, Any]:
-        """Return the metrics that match a namespace, a name and dimensions."""
+        """Return the metrics that match a namespace, a name, dimensions and recent activity."""
         params = call.params
-        metrics = []
-        for series in self._metrics.all():
-            held = dict(series.dimensions)
-            if (
-                params.get("Namespace") in (None, series.namespace)
-                and params.get("MetricName")
-                in (
-                    None,
-                    series.name,
-                )
-                and all(
-                    d["Name"] in held and d.get("Value") in (None, held[d["Name"]])
-                    for d in params.get("Dimensions", [])
-                )
-            ):
-                metrics.append(_described(series))
-        return page_of_metrics(metrics, params)
+        active = params.get("RecentlyActive")
+        if active not in (None, _RECENTLY):
+            raise _invalid(f"The value {active} for parameter RecentlyActive is invalid.")
+        since = self._clock.time() - _RECENT_SECONDS if active else 0.0
+        matching = [
+            series
+            for series in self._metrics.all()
+            if _matches(series, params) and self._metrics.latest(series) >= since
+        ]
+        return page_of_metrics([_described(series) for series in matching], params)
 
-    def _windows(
-        self, series: Series, start: datetime, end: datetime, period: int
-    ) -> list[tuple[float, Sequence[Sample]]]:
-        period = int(period)
-        windows: dict[float, list[Sample]] = {}
-        oldest = max(start.timestamp(), earliest(self._clock.time(), period))
-        first = oldest // period * period
-        for sample in self._metrics.between(series, first, end.timestamp()):
-            windows.setdefault(sample.time // period * period, []).append(sample)
-        return sorted(windows.items())
+
+def _matches(series: Series, params: Mapping[str, Any]) -> bool:
+    held = dict(series.dimensions)
+    return (
+        params.get("Namespace") in (None, series.namespace)
+        and params.get("MetricName") in (None, series.name)
+        and all(
+            one["Name"] in held and one.get("Value") in (None, held[one["Name"]])
+            for one in params.get("Dimensions", [])
+        )
+    )
+
+
+def _check_statistics(params: Mapping[str, Any]) -> None:
+    start, end, period = params["StartTime"], params["EndTime"], int(params["Period"])
+    if not params.get("Statistics") and not params.get("ExtendedStatistics"):
+        raise AwsError(
+            "InvalidParameterCombination",
+            "At least one of the parameters Statistics and ExtendedStatistics must be specified.",
+        )
+    check_statistics(start, end, period)
+    check_unit(params.get("Unit"))
+    for name in params.get("Statistics", []):
+        if name not in STATISTICS:
+            raise _invalid(
+                f"The parameter Statistics.member.1 must be a value in the set [ "
+                f"{', '.join(STATISTICS)} ]."
+            )
+
+
+def _windows(samples: Sequence[Sample], period: int) -> dict[float, list[Sample]]:
+    windows: dict[float, list[Sample]] = {}
+    for sample in samples:
+        windows.setdefault(sample.time // period * period, []).append(sample)
+    return windows
+
+
+def _datapoint(
+    start: float, samples: Sequence[Sample], unit: str, params: Mapping[str, Any]
+) -> dict[str, Any]:
+    point: dict[str, Any] = {"Timestamp": datetime.fromtimestamp(start, UTC), "Unit": unit}
+    for name in params.get("Statistics", []):
+        point[name] = statistic(samples, name)
+    extended = {name: statistic(samples, name) for name in params.get("ExtendedStatistics", [])}
+    known = {name: value for name, value in extended.items() if value is not None}
+    return point | ({"ExtendedStatistics": known} if known else {})
+
+
+def _invalid(message: str) -> AwsError:
+    return AwsError("InvalidParameterValue", message)
 
 
 def _result(id_: str, line: TimeSeries, *, newest_first: bool) -> dict[str, Any]:
@@ -132,23 +160,6 @@ def _result(id_: str, line: TimeSeries, *, newest_first: bool) -> dict[str, Any]
         "Values": [v for _, v in points],
         "StatusCode": "Complete",
     }
-
-
-def _samples(datum: Mapping[str, Any], at: float) -> list[Sample]:
-    if "StatisticValues" in datum:
-        s = datum["StatisticValues"]
-        return [
-            Sample(at, float(s["Sum"]), float(s["SampleCount"]), float(s["Minimum"]),
-                   float(s["Maximum"]))
-        ]  # fmt: skip
-    if "Values" in datum:
-        counts = datum.get("Counts", [1.0] * len(datum["Values"]))
-        return [
-            Sample(at, float(v) * float(n), float(n), float(v), float(v))
-            for v, n in zip(datum["Values"], counts, strict=True)
-        ]
-    value = float(datum["Value"])
-    return [Sample(at, value, 1, value, value)]
 
 
 def _described(series: Series) -> dict[str, Any]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sageloop.local_cloud.cloudwatch.expressions import syntax
 from sageloop.local_cloud.cloudwatch.metrics import check_statistic
+from sageloop.local_cloud.cloudwatch.units import UNITS
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.samples import Series
 
@@ -30,6 +31,7 @@ class Query:
     stat: str = ""
     expression: str = ""
     node: syntax.Node | None = None
+    unit: str | None = None
 
 
 def queries_of(members: Sequence[Mapping[str, Any]]) -> dict[str, Query]:
@@ -51,6 +53,7 @@ def queries_of(members: Sequence[Mapping[str, Any]]) -> dict[str, Query]:
         if id_ in queries:
             raise _invalid(f"the Id {id_} is used twice")
         queries[id_] = _query(id_, one)
+    queries = _labelled(queries, members)
     longest = max((q.period for q in queries.values() if q.node is None), default=60)
     return {
         id_: q if q.node is None or "Period" in one else _with_period(q, longest)
@@ -71,6 +74,12 @@ def check_period(period: int, what: str) -> int:
     return period
 
 
+def check_unit(unit: str | None) -> None:
+    """Raise ``ValidationError`` for a unit that CloudWatch does not have; ``None`` is any."""
+    if unit is not None and unit not in UNITS:
+        raise _invalid(f"The parameter Unit must be a value in the set [ {', '.join(UNITS)} ].")
+
+
 def _query(id_: str, one: Mapping[str, Any]) -> Query:
     expression, metric = one.get("Expression"), one.get("MetricStat")
     if (expression is None) == (metric is None):
@@ -86,7 +95,9 @@ def _query(id_: str, one: Mapping[str, Any]) -> Query:
         label = str(one.get("Label") or series.name)
         check_statistic(metric["Stat"])
         period = check_period(int(metric["Period"]), f"the query {id_}")
-        return Query(id_, label, period, returned, series, str(metric["Stat"]))
+        unit = metric.get("Unit")
+        check_unit(unit)
+        return Query(id_, label, period, returned, series, str(metric["Stat"]), unit=unit)
     if _INSIGHTS.match(str(expression)):
         raise _invalid(
             f"the query {id_} uses Metrics Insights, which is not supported here; name the "
@@ -98,11 +109,25 @@ def _query(id_: str, one: Mapping[str, Any]) -> Query:
     return Query(id_, label, period, returned, expression=text, node=syntax.parse(text))
 
 
+def _labelled(
+    queries: Mapping[str, Query], members: Sequence[Mapping[str, Any]]
+) -> dict[str, Query]:
+    """Queries with the labels that CloudWatch gives: statistic and period where they differ."""
+    metrics = [query for query in queries.values() if query.series is not None]
+    differ = [
+        member for member in ("stat", "period") if len({getattr(q, member) for q in metrics}) > 1
+    ]
+    unnamed = {str(one["Id"]) for one in members if "MetricStat" in one and not one.get("Label")}
+    return {
+        id_: replace(q, label=" ".join([q.label, *(str(getattr(q, one)) for one in differ)]))
+        if id_ in unnamed
+        else q
+        for id_, q in queries.items()
+    }
+
+
 def _with_period(query: Query, period: int) -> Query:
-    return Query(
-        query.id, query.label, period, query.returned, expression=query.expression,
-        node=query.node,
-    )  # fmt: skip
+    return replace(query, period=period)
 
 
 def _invalid(what: str) -> AwsError:

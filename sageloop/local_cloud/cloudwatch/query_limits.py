@@ -37,11 +37,7 @@ def check_statistics(start: datetime, end: datetime, period: int) -> None:
             1,440 datapoints.
 
     """
-    if start >= end:
-        raise AwsError(
-            "InvalidParameterValue",
-            "The parameter StartTime must be less than the parameter EndTime.",
-        )
+    check_range(start, end, code="InvalidParameterValue")
     if period not in _HIGH_RESOLUTION and (period < 60 or period % 60):
         raise AwsError(
             "InvalidParameterValue",
@@ -56,6 +52,14 @@ def check_statistics(start: datetime, end: datetime, period: int) -> None:
             f"{MOST_STATISTICS:,}. You may reduce the datapoints requested by increasing Period, "
             "or decreasing the time range.",
         )
+
+
+def check_range(start: datetime, end: datetime, *, code: str) -> None:
+    """Refuse an empty range of time, with the code of the operation."""
+    if start == end:
+        raise AwsError(code, "The parameter StartTime must not equal parameter EndTime.")
+    if start > end:
+        raise AwsError(code, "The parameter StartTime must be less than the parameter EndTime.")
 
 
 def earliest(now: float, period: int) -> float:

@@ -52,7 +52,7 @@ class Readings:
             return {}
         first = starts[0]
         samples: dict[float, list[Sample]] = {}
-        for sample in self._store.between(query.series, first, span.end):
+        for sample in self._store.between(query.series, first, span.end, query.unit):
             start = first + (sample.time - first) // query.period * query.period
             samples.setdefault(start, []).append(sample)
         return samples

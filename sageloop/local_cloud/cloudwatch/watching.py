@@ -11,7 +11,13 @@ from sageloop.local_cloud.cloudwatch.expressions.evaluate import BAND, Computati
 from sageloop.local_cloud.cloudwatch.expressions.syntax import FunctionCall
 from sageloop.local_cloud.cloudwatch.expressions.values import Span, TimeSeries
 from sageloop.local_cloud.cloudwatch.metrics import check_statistic
-from sageloop.local_cloud.cloudwatch.queries import Query, check_period, dimensions_of, queries_of
+from sageloop.local_cloud.cloudwatch.queries import (
+    Query,
+    check_period,
+    check_unit,
+    dimensions_of,
+    queries_of,
+)
 from sageloop.local_cloud.cloudwatch.readings import Readings
 from sageloop.local_cloud.cloudwatch.statistics import extended
 from sageloop.local_cloud.core.errors import AwsError
@@ -133,7 +139,10 @@ def _of_one_metric(definition: Mapping[str, Any]) -> Watch:
     check_statistic(stat)
     series = Series.of(definition["Namespace"], definition["MetricName"], dimensions_of(definition))
     period = check_period(int(definition.get("Period", 60)), f"alarm {definition['AlarmName']}")
-    return Watch({"m1": Query("m1", series.name, period, True, series, stat)}, "m1")
+    unit = definition.get("Unit")
+    check_unit(unit)
+    query = Query("m1", series.name, period, True, series, stat, unit=unit)
+    return Watch({"m1": query}, "m1")
 
 
 def _check_kinds(name: str, watch: Watch) -> None:

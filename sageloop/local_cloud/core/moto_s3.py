@@ -7,6 +7,9 @@ from typing import Any
 
 from moto.iam.access_control import PermissionResult
 from moto.s3 import models, notifications
+from moto.s3.exceptions import MissingBucket
+
+from sageloop.local_cloud.core.errors import AwsError
 
 OnEvent = Callable[[str, str, Any, Any], None]
 """Receives account, event, bucket and key of a created object."""
@@ -37,8 +40,11 @@ def disable_bucket_policies() -> None:
 
 
 def bucket(account_id: str, name: str) -> Any:
-    """A bucket of moto."""
-    return models.s3_backends[account_id]["aws"].get_bucket(name)
+    """A bucket of moto. Raises ``AwsError`` NoSuchBucket if it does not exist."""
+    try:
+        return models.s3_backends[account_id]["aws"].get_bucket(name)
+    except MissingBucket:
+        raise AwsError("NoSuchBucket", "The specified bucket does not exist", 404) from None
 
 
 def deliver_by(on_event: OnEvent, on_delete: OnDelete) -> None:

@@ -119,7 +119,12 @@ class Dispatcher:
         return {
             "aws.events.rule-arn": rule.arn,
             "aws.events.rule-name": rule.name,
-            "aws.events.event": {k: v for k, v in event.items() if k != "detail"},
+            # Without the detail, and with a key of its own for the type: so it is recorded on AWS.
+            "aws.events.event": {
+                "detailType" if k == "detail-type" else k: v
+                for k, v in event.items()
+                if k != "detail"
+            },
             "aws.events.event.json": event,
             "aws.events.event.ingestion-time": stamp(self._cloud.clock.time()),
         }

@@ -24,6 +24,12 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
 }
 _TEXT_MATCHERS = ("prefix", "suffix", "equals-ignore-case", "wildcard")
+_AFFIXES = ("prefix", "suffix")
+# Numbers of matchers are limited, and compared with six digits after the point:
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
+_LARGEST = 5.0e9
+_PRECISION = 1e6
+_OUT_OF_RANGE = f"takes numbers between {-_LARGEST:.1e} and {_LARGEST:.1e}, inclusive"
 _NOTHING: Any = object()
 
 
@@ -47,10 +53,39 @@ def checked(pattern: Any) -> dict[str, Any]:
 
 
 def matches(pattern: dict[str, Any], event: Any) -> bool:
-    """Whether an event (or a part of one) satisfies every member of a valid pattern."""
+    """Whether an event satisfies every member of a valid pattern.
+
+    A key with dots is the same as nested objects, in patterns and in events.
+    """
+    return _matches(_nested(pattern), _nested(event))
+
+
+def _nested(value: Any) -> Any:
+    """A value whose keys with dots are nested objects."""
+    if isinstance(value, list):
+        return [_nested(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    nested: dict[str, Any] = {}
+    for key, member in value.items():
+        first, _, rest = key.partition(".")
+        if not (first and rest):
+            first, rest = key, ""
+        nested[first] = _both(nested.get(first), _nested({rest: member} if rest else member))
+    return nested
+
+
+def _both(first: Any, second: Any) -> Any:
+    """The members of two objects, or the second value."""
+    if not (isinstance(first, dict) and isinstance(second, dict)):
+        return second
+    return first | {key: _both(first.get(key), value) for key, value in second.items()}
+
+
+def _matches(pattern: dict[str, Any], event: Any) -> bool:
     for key, expected in pattern.items():
         if key == "$or":
-            if not any(matches(branch, event) for branch in expected):
+            if not any(_matches(branch, event) for branch in expected):
                 return False
             continue
         value = event.get(key, _NOTHING) if isinstance(event, dict) else _NOTHING
@@ -66,7 +101,7 @@ def _object_matches(expected: dict[str, Any], value: Any) -> bool:
     # An array of objects matches if one of its elements satisfies the whole sub-pattern.
     if isinstance(value, list):
         return any(_object_matches(expected, element) for element in value)
-    return matches(expected, value if isinstance(value, dict) else {})
+    return _matches(expected, value if isinstance(value, dict) else {})
 
 
 def _leaf_matches(alternatives: list[Any], value: Any) -> bool:
@@ -90,14 +125,26 @@ def _matches_one(alternative: Any, value: Any) -> bool:
     if kind == "anything-but":
         return _is_anything_but(expected, value)
     if kind == "numeric":
-        return _is_number(value) and _in_range(expected, value)
+        return _is_comparable(value) and _in_range(expected, value)
     return isinstance(value, str) and _in_network(expected, value)
 
 
 def _same(expected: Any, value: Any) -> bool:
     if isinstance(expected, bool) or isinstance(value, bool) or expected is None or value is None:
         return expected is value
-    return bool(expected == value)
+    if _is_comparable(expected) and _is_comparable(value):
+        # 300 matches 300.0: AWS's page says that it does not, recordings and Event Ruler that it
+        # does. Beyond the limit the texts are compared.
+        return _rounded(expected) == _rounded(value)
+    return type(expected) is type(value) and bool(expected == value)
+
+
+def _is_comparable(value: Any) -> bool:
+    return _is_number(value) and -_LARGEST <= value <= _LARGEST
+
+
+def _rounded(value: float) -> int:
+    return int(_PRECISION * (_LARGEST + value))
 
 
 def _text_matches(kind: str, expected: Any, value: str) -> bool:
@@ -154,7 +201,7 @@ def _is_anything_but(expected: Any, value: Any) -> bool:
 
 def _in_range(terms: list[Any], value: float) -> bool:
     pairs = zip(terms[::2], terms[1::2], strict=True)
-    return all(_COMPARE[symbol](value, bound) for symbol, bound in pairs)
+    return all(_COMPARE[symbol](_rounded(value), _rounded(bound)) for symbol, bound in pairs)
 
 
 def _in_network(network: str, value: str) -> bool:
@@ -193,7 +240,7 @@ def _check_or(branches: Any, where: str) -> None:
 
 def _check_alternative(alternative: Any, where: str) -> None:
     if isinstance(alternative, list):
-        raise _invalid(f'"{where}" may not hold an array inside its array')
+        raise _invalid(f'Match value must be String, number, true, false, or null at "{where}"')
     if not isinstance(alternative, dict):
         return
     if len(alternative) != 1:
@@ -238,6 +285,8 @@ def _check_numeric(expected: Any) -> str | None:
     symbols, bounds = expected[::2], expected[1::2]
     if any(s not in _COMPARE for s in symbols) or not all(map(_is_number, bounds)):
         return f"takes the operators {' '.join(_COMPARE)} each with a number"
+    if not all(map(_is_comparable, bounds)):
+        return _OUT_OF_RANGE
     if len(symbols) == 2 and (symbols[0][0], symbols[1][0]) != (">", "<"):
         return "takes a range as a lower bound (> or >=) and then an upper one (< or <=)"
     return "has an empty range" if len(bounds) == 2 and bounds[0] >= bounds[1] else None
@@ -257,9 +306,11 @@ def _check_anything_but(expected: Any) -> str | None:
     values = expected if isinstance(expected, list) else [expected]
     if not values:
         return "list may not be empty"
-    if all(isinstance(v, str) for v in values) or all(map(_is_number, values)):
+    if all(isinstance(v, str) for v in values):
         return None
-    return "list must contain only strings or only numbers"
+    if not all(map(_is_number, values)):
+        return "list must contain only strings or only numbers"
+    return None if all(map(_is_comparable, values)) else _OUT_OF_RANGE
 
 
 def _check_anything_but_text(expected: dict[str, Any]) -> str | None:
@@ -269,6 +320,8 @@ def _check_anything_but_text(expected: dict[str, Any]) -> str | None:
     every = texts if isinstance(texts, list) else [texts]
     if not every or not all(isinstance(t, str) for t in every):
         return f"{kind} takes a string or an array of strings"
+    if kind in _AFFIXES and "" in every:
+        return "does not allow a null prefix/suffix"
     return next(filter(None, map(_check_wildcard, every)), None) if kind == "wildcard" else None
 
 

@@ -1,10 +1,10 @@
 """S3's event notifications to EventBridge, functions, queues and topics.
 
 moto keeps a bucket's configuration and would itself deliver, without any policy check and to its
-own event bus. When the first bucket is created, three functions of moto are replaced: the one that
-it calls for each new object, the one that sends test messages, and the one that performs every
-deletion (moto sends no event for delete markers). A bucket without configuration costs one
-attribute access.
+own event bus. The operations on configurations replace moto's, which has few of S3's checks. When
+the first bucket is created, three functions of moto are replaced: the one that it calls for each
+new object, the one that sends test messages, and the one that performs every deletion (moto sends
+no event for delete markers). A bucket without configuration costs one attribute access.
 """
 
 from __future__ import annotations
@@ -12,21 +12,28 @@ from __future__ import annotations
 import itertools
 import json
 import secrets
-import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.wire import find_operation, parse, service_model
 from sageloop.local_cloud.events import delivery, targets
+from sageloop.local_cloud.events.notification_configuration import (
+    Notification,
+    described,
+    for_moto,
+    invalid,
+    parsed,
+)
 from sageloop.local_cloud.events.permissions import admits
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
     from sageloop.local_cloud.core.service import Call
-    from sageloop.local_cloud.core.wire import Response
 
 _SERVICE = "s3.amazonaws.com"
 _REASONS = {
@@ -55,15 +62,15 @@ class S3Notifications:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._numbers = itertools.count(1)
-        self._accepted: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
     def listen(self) -> None:
-        """Replace moto's delivery with the first bucket; validate configured destinations."""
-        self._cloud.front.after("s3:CreateBucket", self._take_over)
-        self._cloud.front.after("s3:PutBucketNotificationConfiguration", self._check)
-        self._cloud.front.after("s3:GetBucketNotificationConfiguration", _add_event_bridge)
+        """Replace moto's delivery with the first bucket, and its operations on configurations."""
+        front = self._cloud.front
+        front.after("s3:CreateBucket", lambda _call, _response: self._take_over())
+        front.add_operation("s3", "PutBucketNotificationConfiguration", self._configure)
+        front.add_operation("s3", "GetBucketNotificationConfiguration", _configured)
 
-    def _take_over(self, _call: Call, _response: Response) -> None:
+    def _take_over(self) -> None:
         from sageloop.local_cloud.core.moto_s3 import deliver_by
 
         deliver_by(self._on_event, self._on_delete)
@@ -173,28 +180,32 @@ class S3Notifications:
             },
         }
 
-    def _check(self, call: Call, response: Response) -> None:
-        """Keep a new configuration only if every destination admits S3."""
-        self._take_over(call, response)
+    def _configure(self, call: Call) -> dict[str, Any]:
+        """PutBucketNotificationConfiguration: every destination must admit S3."""
+        self._take_over()
         bucket = _bucket_of(call)
-        config = bucket.notification_configuration
+        configuration = _requested(call)
+        notifications = parsed(configuration, bucket.region_name)
         skip = call.request.headers.get("x-amz-skip-destination-validation", "").lower() == "true"
-        problems = [] if config is None else list(self._problems(bucket, config, skip))
-        if problems:
-            bucket.notification_configuration = self._accepted.get(bucket)
-            raise AwsError("InvalidArgument", "; ".join(problems))
-        self._accepted[bucket] = config
-        if config is not None:
-            self._send_test_event(bucket, config)
+        self._check(bucket, notifications, skip=skip)
+        bucket.set_notification_configuration(for_moto(notifications, configuration))
+        if bucket.notification_configuration is not None:
+            self._send_test_event(bucket, bucket.notification_configuration)
+        return {}
 
-    def _problems(self, bucket: Any, config: Any, skip: bool) -> Iterator[str]:
-        for one in (*config.cloud_function, *config.queue, *config.topic):
+    def _check(self, bucket: Any, notifications: Sequence[Notification], *, skip: bool) -> None:
+        for one in notifications:
+            unknown = [name for name in one.events if name not in _event_types()]
+            if unknown:
+                raise invalid(f"The event is not supported for notifications: {unknown[0]}")
             wrong = [name for name in one.events if not name.startswith(_DELIVERED)]
             if wrong:
-                yield f"the local cloud does not deliver {', '.join(wrong)}"
+                raise invalid(f"the local cloud does not deliver {', '.join(wrong)}")
             refusal = None if skip else admits(self._cloud, _SERVICE, one.arn, bucket.arn)
             if refusal:
-                yield f"Unable to validate the following destination configurations: {refusal}"
+                raise invalid(
+                    f"Unable to validate the following destination configurations: {refusal}"
+                )
 
     def _send_test_event(self, bucket: Any, config: Any) -> None:
         test = {
@@ -209,28 +220,33 @@ class S3Notifications:
             self._send(bucket, arn, json.dumps(test))
 
 
+def _requested(call: Call) -> dict[str, Any]:
+    """The NotificationConfiguration of a request: the front does not read S3's bodies."""
+    try:
+        params = parse(find_operation("s3", call.request), call.request)
+        return dict(params["NotificationConfiguration"])
+    except (AwsError, KeyError, TypeError):
+        raise AwsError(
+            "MalformedXML",
+            "The XML you provided was not well-formed or did not validate against our published "
+            "schema",
+        ) from None
+
+
+def _configured(call: Call) -> dict[str, Any]:
+    """GetBucketNotificationConfiguration."""
+    return described(_bucket_of(call).notification_configuration)
+
+
 def _bucket_of(call: Call) -> Any:
     from sageloop.local_cloud.core.moto_s3 import bucket
 
     return bucket(call.account_id, call.params["Bucket"])
 
 
-def _add_event_bridge(call: Call, response: Response) -> None:
-    """Add the EventBridge configuration, which moto stores and omits from its response."""
-    config = _bucket_of(call).notification_configuration
-    if config is None or config.event_bridge is None:
-        return
-    end = b"</NotificationConfiguration>"
-    element = b"<EventBridgeConfiguration/>"
-    if b"EventBridgeConfiguration" in response.body:
-        return
-    if end in response.body:
-        response.body = response.body.replace(end, element + end)
-    else:
-        space = b"http://s3.amazonaws.com/doc/2006-03-01/"
-        response.body = b'<NotificationConfiguration xmlns="' + space + b'">' + element + end
-    for name in [name for name in response.headers if name.lower() == "content-length"]:
-        response.headers[name] = str(len(response.body))
+@lru_cache(maxsize=1)
+def _event_types() -> frozenset[str]:
+    return frozenset(service_model("s3").shape_for("Event").enum)
 
 
 def _millis(moment: float) -> str:

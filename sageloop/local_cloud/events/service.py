@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 
 _MOST_ENTRIES = 10
 _MOST_BYTES = 1_048_576
-_PARTS_OF_AN_EVENT = ("id", "detail-type", "source", "account", "time", "region", "resources")
+# AWS's page demands resources too; recordings of TestEventPattern do not have them.
+_PARTS_OF_AN_EVENT = ("id", "detail-type", "source", "account", "time", "region")
 
 
 class EventsService(Service):
@@ -103,6 +104,8 @@ class EventsService(Service):
             event = json.loads(call.params["Event"])
         except ValueError as error:
             raise invalid("Parameter Event is not valid.") from error
+        if not isinstance(event, dict):
+            raise invalid("Parameter Event is not valid.")
         missing = [part for part in _PARTS_OF_AN_EVENT if part not in event]
         if missing:
             raise invalid(f"Parameter Event is not valid. Reason: it lacks {', '.join(missing)}")

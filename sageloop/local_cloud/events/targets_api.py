@@ -9,23 +9,21 @@ from typing import TYPE_CHECKING, Any
 from sageloop.local_cloud.access.enforcement.service_acts import can_assume
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
-from sageloop.local_cloud.events import targets
+from sageloop.local_cloud.events import input_templates, targets
 from sageloop.local_cloud.events.bus import SERVICE, Buses, Rule, invalid, page
-from sageloop.local_cloud.events.inputs import filled, path_steps, variables
+from sageloop.local_cloud.events.inputs import path_steps
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
 
 _ID = re.compile(r"[.\-_A-Za-z0-9]{1,64}")
+_VARIABLE_NAME = re.compile(r"[A-Za-z0-9_-]{1,256}")
 _MOST_TARGETS = 5
+_MOST_PATHS = 100
 _INPUTS = ("Input", "InputPath", "InputTransformer")
 _MEMBERS = frozenset(
     ("Id", "Arn", "RoleArn", *_INPUTS, "SqsParameters", "DeadLetterConfig", "RetryPolicy")
 )
-_RESERVED = frozenset(
-    ("aws.events.rule-arn", "aws.events.rule-name", "aws.events.event", "aws.events.event.json",
-     "aws.events.event.ingestion-time")
-)  # fmt: skip
 
 
 class TargetsApi:
@@ -139,20 +137,31 @@ def _check_input(target: dict[str, Any], where: str) -> None:
             json.loads(target["Input"])
         if "InputPath" in target:
             path_steps(target["InputPath"])
-        if "InputTransformer" in target:
-            _check_transformer(target["InputTransformer"])
     except ValueError as error:
         raise invalid(f"{where}: the input is not valid. Reason: {error}") from error
+    if "InputTransformer" in target:
+        try:
+            _check_transformer(target["InputTransformer"], target["Id"])
+        except ValueError as error:
+            raise invalid(str(error)) from error
 
 
-def _check_transformer(transformer: dict[str, Any]) -> None:
+def _check_transformer(transformer: dict[str, Any], target: str) -> None:
     paths = transformer.get("InputPathsMap", {})
+    if len(paths) > _MOST_PATHS:
+        raise ValueError(
+            f"InputPathsMap for target {target} has at most {_MOST_PATHS} paths, got {len(paths)}"
+        )
     for name, path in paths.items():
+        if not _VARIABLE_NAME.fullmatch(name):
+            raise ValueError(
+                f"InputPathsMap for target {target} has the key {name!r}; keys have letters, "
+                "digits, _ and -"
+            )
         if name.upper().startswith("AWS"):
-            raise ValueError(f"a variable's name may not begin with AWS, got {name}")
+            raise ValueError(
+                f"InputPathsMap for target {target} has the key {name!r}; keys cannot start with "
+                "AWS"
+            )
         path_steps(path)
-    template = transformer["InputTemplate"]
-    undefined = sorted(variables(template) - paths.keys() - _RESERVED)
-    if undefined:
-        raise ValueError(f"InputTemplate contains placeholder <{undefined[0]}> without a value")
-    json.loads(filled(template, dict.fromkeys(variables(template), "x")))
+    input_templates.check(transformer["InputTemplate"], frozenset(paths), target)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -86,8 +85,12 @@ def integer(text: str) -> int:
 def typed(
     table: Mapping[str, Rule], raw: Mapping[str, str], required: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Parse hyperparameters. Raises :class:`HyperparameterError` for the first invalid one."""
-    texts = {name: _plain(text) for name, text in raw.items() if not name.startswith(_PLATFORM)}
+    """Parse hyperparameters. Raises :class:`HyperparameterError` for the first invalid one.
+
+    Values in the quotes of JSON, which version 2 of the SDK sends for frameworks, are no values:
+    XGBoost's container refuses them (sagemaker-python-sdk #5317).
+    """
+    texts = {name: text for name, text in raw.items() if not name.startswith(_PLATFORM)}
     for name in texts:
         if name not in table:
             known = ", ".join(sorted(table))
@@ -116,10 +119,3 @@ def _boolean_of(text: str) -> bool:
     if text.lower() not in ("true", "false"):
         raise ValueError(text)
     return text.lower() == "true"
-
-
-def _plain(text: str) -> str:
-    # Clients of version 2 send strings as JSON, with their quotes.
-    if len(text) >= 2 and text[0] == text[-1] == '"':
-        return str(json.loads(text))
-    return text

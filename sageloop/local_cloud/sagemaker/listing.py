@@ -17,14 +17,18 @@ def list_response(
     documents: Iterable[Document], params: Mapping[str, Any], *, result: str, name: str,
     members: tuple[str, ...], status: str = "", sort: Mapping[str, str] | None = None,
     default_order: str = "Descending", default_sort: str = "CreationTime",
+    filters_pages: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """Return the response of a ``List*`` request.
 
     ``result`` is the list member of the response. ``name`` and ``status`` are the document members
     that NameContains and StatusEquals filter by. ``members`` are the members of a summary. ``sort``
-    maps values of SortBy to document members.
+    maps values of SortBy to document members. With ``filters_pages`` a page is cut first and then
+    filtered by name and status, so that it may have fewer summaries, or none, and a token.
     """
-    matching = [d for d in documents if _admitted(d, params, name, status)]
+    matching = [d for d in documents if _in_span(d, params)]
+    if not filters_pages:
+        matching = [d for d in matching if _admitted(d, params, name, status)]
     by = (sort or {}).get(params.get("SortBy", ""), "")
     by = by or {"Name": name, "CreationTime": "CreationTime", "Status": status}.get(
         params.get("SortBy", default_sort), default_sort
@@ -35,7 +39,8 @@ def list_response(
     if descending:
         matching.reverse()
     size = int(params.get("MaxResults", _DEFAULT_MAX_RESULTS))
-    summaries, token = paginate(matching, _decoded(params.get("NextToken")), size, _refused)
+    shown, token = paginate(matching, _decoded(params.get("NextToken")), size, _refused)
+    summaries = [d for d in shown if _admitted(d, params, name, status)]
     response: dict[str, Any] = {
         result: [{m: d[m] for m in members if d.get(m) is not None} for d in summaries]
     }
@@ -48,8 +53,10 @@ def _admitted(document: Document, params: Mapping[str, Any], name: str, status: 
     if params.get("NameContains", "").lower() not in str(document.get(name, "")).lower():
         return False
     filters = params.get("StatusEquals")
-    if filters is not None and status and document.get(status) != filters:
-        return False
+    return filters is None or not status or document.get(status) == filters
+
+
+def _in_span(document: Document, params: Mapping[str, Any]) -> bool:
     return all(
         _in_order(document.get(member), params.get(f"{member}{suffix}"), newer)
         for member in ("CreationTime", "LastModifiedTime")

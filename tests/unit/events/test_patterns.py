@@ -17,6 +17,9 @@ EVENT: dict[str, Any] = {
     "nothing": None,
     "tags": ["amber", "blue"],
     "ip": "10.0.0.7",
+    "dotted.name": "d",
+    "dotted": {"other": 1},
+    "large": 6e9,
     "detail": {"name": "Model-A.tar.gz", "list": [{"k": "a", "v": 1}, {"k": "b", "v": 2}]},
 }
 
@@ -41,6 +44,12 @@ EVENT: dict[str, Any] = {
         {"count": [{"anything-but": 4}]},
         {"count": [5]},
         {"count": [5.0]},
+        {"count": [5.0000001]},
+        {"detail.name": ["Model-A.tar.gz"]},
+        {"detail.list.k": ["b"]},
+        {"dotted": {"name": ["d"]}, "dotted.other": [1]},
+        {"large": [6e9]},
+        {"source": [{"anything-but": {"wildcard": ""}}]},
         {"count": [{"numeric": ["=", 5]}]},
         {"count": [{"numeric": [">", 4, "<=", 5]}]},
         {"flag": [True]},
@@ -72,6 +81,12 @@ def test_pattern_matches(pattern: dict[str, Any]) -> None:
         {"detail": [{"exists": True}]},
         {"source": [{"exists": False}]},
         {"count": ["5"]},
+        {"count": [5.00001]},
+        {"count": [{"anything-but": 5.0}]},
+        {"detail.name": ["other"]},
+        {"dotted": {"name": ["d"], "other": [2]}},
+        {"large": [6000000000]},
+        {"large": [{"numeric": [">", 0]}]},
         {"count": [{"numeric": [">", 5]}]},
         {"flag": [1]},
         {"ip": [{"cidr": "10.0.1.0/24"}]},
@@ -84,6 +99,15 @@ def test_pattern_matches(pattern: dict[str, Any]) -> None:
 )
 def test_pattern_does_not_match(pattern: dict[str, Any]) -> None:
     assert not matches(checked(pattern), EVENT)
+
+
+def test_number_equals_other_notations_of_it() -> None:
+    """AWS's page says that 300 and 300.0 differ; TestEventPattern, recorded, says they are equal.
+
+    https://github.com/localstack/localstack/blob/d87aa8a3051112f6b5d8b1f94f1492e0844195f2/tests/aws/services/events/event_pattern_templates/number_comparison_float.json5
+    """
+    assert matches(parsed('{"number": [300]}'), {"number": 300.0})
+    assert matches(parsed('{"number": [3.0e2]}'), {"number": 300})
 
 
 def test_escaped_asterisk_is_literal() -> None:
@@ -113,6 +137,11 @@ def test_escaped_asterisk_is_literal() -> None:
         {"source": [{"numeric": [">", 5, "<", 1]}]},
         {"source": [{"numeric": ["<", 5, ">", 1]}]},
         {"source": [{"cidr": "10.0.0.300/24"}]},
+        {"source": [{"numeric": ["<", 5.1e9]}]},
+        {"source": [{"anything-but": [-6000000000]}]},
+        {"source": [{"anything-but": {"prefix": ""}}]},
+        {"source": [{"anything-but": {"suffix": ["a", ""]}}]},
+        {"source": [{"anything-but": {"prefix": {"equals-ignore-case": "a"}}}]},
         {"source": [{"anything-but": []}]},
         {"source": [{"anything-but": ["a", 1]}]},
         {"source": [{"anything-but": {"numeric": [">", 1]}}]},

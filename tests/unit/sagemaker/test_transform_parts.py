@@ -60,9 +60,15 @@ def test_unsupported_jsonpath_is_refused(expression: str) -> None:
 @pytest.mark.parametrize(
     ("expression", "message"),
     [
-        ("$[9]", r"\$\[9\]: index 9 is outside an array of 7 elements"),
+        ("$[9]", r"Invalid JsonPath: \$\[9\]: index 9 is outside an array of 7 elements"),
         ("$[0,-8]", "index -8 is outside an array"),
         ("$.id", "there is no attribute 'id' in list"),
+        # The text of sagemaker-python-sdk #1112.
+        (
+            "$[0:2,4:]",
+            r"^Invalid JsonPath: \$\[0:2,4:\]: only single range filters of format "
+            r"\(eg: \[1:5\]\) are supported. Format \[0:2,4:\] is not supported$",
+        ),
     ],
 )
 def test_jsonpath_without_match_is_refused(expression: str, message: str) -> None:

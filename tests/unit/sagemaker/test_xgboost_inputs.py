@@ -15,11 +15,8 @@ from built_in import (
     command,
     prepare,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sageloop.local_cloud import images
-from sageloop.local_cloud.images.formats import text
 from sageloop.local_cloud.images.rules import HyperparameterError
 from sageloop.local_cloud.images.xgboost import hyperparameters as hp
 from sageloop.local_cloud.images.xgboost import serve
@@ -48,6 +45,12 @@ def rounds(finished: FinishedRun) -> list[int]:
         ({}, "Missing required hyperparameter: num_round"),
         ({"num_round": "0"}, "Hyperparameter num_round: value 0 not in range [1, inf]"),
         ({"num_round": "x"}, "Hyperparameter num_round: could not parse value: 'x'"),
+        # sagemaker-python-sdk #5317: the container takes no JSON.
+        (
+            {"num_round": "1", "objective": '"reg:squarederror"'},
+            'Hyperparameter objective: value "reg:squarederror" not in range',
+        ),
+        ({"num_round": '"1"'}, "Hyperparameter num_round: could not parse value"),
         ({"num_round": "1", "etta": "1"}, "Extraneous hyperparameter found: etta"),
         ({"num_round": "1", "_kfold": "3"}, "k-fold cross validation is not executed locally"),
         ({"num_round": "1", "use_dask_gpu_training": "true"}, "training on GPUs is not executed"),
@@ -73,6 +76,13 @@ def test_invalid_hyperparameter_is_named_in_the_error(
 @pytest.mark.parametrize(
     ("parameters", "kind", "message"),
     [
+        # sagemaker-xgboost-container #74.
+        (
+            {"num_round": "1"},
+            "text/csv;label_size=0",
+            "text/csv;label_size=0 is not an accepted csv ContentType. Optional parameter "
+            "label_size must be equal to 1",
+        ),
         ({"num_round": "1"}, "image/png", "image/png is not an accepted ContentType"),
         ({"num_round": "1"}, "application/x-recordio-protobuf", "no RecordIO magic number"),
         ({"num_round": "1", "objective": "binary:logistic"}, "text/csv", "label must be in [0,1]"),
@@ -94,6 +104,18 @@ def test_invalid_training_writes_failure_reason(
     assert "Stack trace" not in reason
 
 
+def test_libsvm_in_pipe_mode_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described = {"ContentType": "text/x-libsvm", "TrainingInputMode": "Pipe"}
+    prepare(tmp_path, {"num_round": "1"}, {"train": b""}, **described)
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
+
+    assert program.main() == 1
+    reason = (tmp_path / "output" / "failure").read_text()
+    assert "Pipe mode not supported for LibSVM." in reason
+
+
 @pytest.mark.skipif(importlib.util.find_spec("pyarrow") is not None, reason="pyarrow is here")
 def test_parquet_without_pyarrow_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -105,10 +127,10 @@ def test_parquet_without_pyarrow_is_refused(
     assert "needs pyarrow" in (tmp_path / "output" / "failure").read_text()
 
 
-def test_json_quoted_hyperparameters_and_aliases_are_read() -> None:
+def test_aliases_are_read_and_the_variables_of_frameworks_ignored() -> None:
     values = hp.typed(
         {
-            "num_round": "3", "objective": '"reg:linear"', "sagemaker_region": '"x"',
+            "num_round": "3", "objective": "reg:linear", "sagemaker_region": '"x"',
             "learning_rate": "0.1",
         }
     )  # fmt: skip
@@ -147,28 +169,6 @@ def test_hyperparameters_are_passed_to_the_booster(hyperparameters: dict[str, st
     booster = xgboost.train(hp.booster_parameters(values, threads=1), rows, 2)
 
     assert booster.num_boosted_rounds() == 2
-
-
-@given(
-    st.integers(1, 6).flatmap(
-        lambda width: st.lists(
-            st.lists(
-                st.one_of(st.none(), st.floats(-1e6, 1e6, width=32)),
-                min_size=width,
-                max_size=width,
-            ),
-            min_size=1,
-            max_size=5,
-        )
-    )
-)
-def test_csv_round_trips(rows: list[list[float | None]]) -> None:
-    written = "\n".join(",".join("" if v is None else repr(v) for v in row) for row in rows)
-    if written.strip("\n") != written or not written:
-        return  # a single empty field is an empty line
-    expected = np.array([[np.nan if v is None else v for v in row] for row in rows], np.float32)
-
-    np.testing.assert_array_equal(text.parse_csv(written), expected)
 
 
 def test_registered_program_overrides_the_built_in_one() -> None:

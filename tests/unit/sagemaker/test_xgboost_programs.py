@@ -106,7 +106,10 @@ def test_request_is_accepted_in_each_format(url: str) -> None:
 
     expected = invoke(url, b"100,1", Content_Type="text/csv")
 
-    assert invoke(url, b"0:100 1:1", Content_Type="text/libsvm") == expected
+    assert invoke(url, b"7 0:100 1:1", Content_Type="text/libsvm") == expected
+    assert invoke(url, b"7:2 0:100 1:1\r\n", Content_Type="text/libsvm") == expected
+    for delimiter in (b";", b"\t", b" "):
+        assert invoke(url, delimiter.join((b"100", b"1")), Content_Type="text/csv") == expected
     assert invoke(url, dense, Content_Type="application/x-recordio-protobuf") == expected
 
 
@@ -120,6 +123,9 @@ def test_request_is_accepted_in_each_format(url: str) -> None:
             b"Number of columns does not match number of features in booster",
         ),
         (b"a,b", {"Content_Type": "text/csv"}, 415, b"not numeric"),
+        (b"1, ,2", {"Content_Type": "text/csv"}, 415, b"not numeric"),
+        ("\ufeff1,2".encode(), {"Content_Type": "text/csv"}, 415, b"not numeric"),
+        (b"1,2", {"Content_Type": "text/csv;label_size=0"}, 415, b"must be equal to 1"),
         (b"{}", {"Content_Type": "application/json"}, 415, b"application/json is not supported"),
         (b"1,2", {"Content_Type": "text/csv", "Accept": "image/png"}, 406, b"image/png"),
     ],
@@ -196,6 +202,10 @@ def test_every_format_trains_the_same_model(tmp_path: Path, base: Path) -> None:
         ("recordio", matrix.write_recordio(rows, labels), "application/x-recordio-protobuf"),
         ("libsvm", lines, "text/x-libsvm"),
         ("short", csv(200), "csv"),
+        ("semicolon", csv(200).replace(b",", b";"), "text/csv; label_size=1"),
+        ("tab", csv(200).replace(b",", b"\t"), "text/csv"),
+        ("windows", "\ufeff".encode() + csv(200).replace(b"\n", b"\r\n"), "text/csv"),
+        ("weights", re.sub(rb"(?m)^(\d+) ", rb"\1:1 ", lines), "text/libsvm"),
     ):
         finished = train(
             "xgboost", tmp_path / name, parameters, {"train": content}, ContentType=kind
@@ -203,6 +213,18 @@ def test_every_format_trains_the_same_model(tmp_path: Path, base: Path) -> None:
 
         assert finished.code == 0, finished.log
         np.testing.assert_array_equal(predicted(tmp_path / name, rows), predicted(base, rows))
+
+
+def test_groups_of_libsvm_rank(tmp_path: Path) -> None:
+    """A pair that differs in its label only within groups teaches nothing across them."""
+    lines = "".join(f"{i % 2} qid:{i // 2} 0:{i % 2}\n" for i in range(40)).encode()
+    parameters = {"num_round": "3", "objective": "rank:pairwise"}
+
+    finished = train("xgboost", tmp_path, parameters, {"train": lines}, ContentType="text/libsvm")
+
+    assert finished.code == 0, finished.log
+    low, high = predicted(tmp_path, [[0.0], [1.0]])
+    assert low < high
 
 
 @pytest.mark.feature("training: XGBoost in Pipe mode")

@@ -43,6 +43,19 @@ def label_size(content_type: str) -> int:
     return 0 if value == "0" else 1
 
 
+def check_one_label(content_type: str) -> None:
+    """Refuse a ``label_size`` other than 1, with the text of XGBoost's container.
+
+    The container demands it of training channels and of requests for predictions. Raises
+    :class:`DataError`.
+    """
+    if parameter(content_type, "label_size") not in (None, "1"):
+        raise DataError(
+            f"{content_type} is not an accepted csv ContentType. Optional parameter label_size "
+            "must be equal to 1"
+        )
+
+
 def accepted(content_type: str, known: Sequence[str]) -> str:
     """The media type, if it is in ``known``. Raises :class:`DataError` otherwise."""
     media = media_type(content_type)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from sageloop.local_cloud.images import http_server
-from sageloop.local_cloud.images.formats import matrix, media, rows, text
+from sageloop.local_cloud.images.formats import libsvm, matrix, media, rows, text
 from sageloop.local_cloud.images.formats.matrix import Matrix
 from sageloop.local_cloud.images.http_server import Refused
 from sageloop.local_cloud.images.xgboost.library import xgboost
@@ -82,9 +82,12 @@ def decoded(body: bytes, content_type: str, columns: int) -> Matrix:
         if kind == media.RECORDIO:
             return matrix.read_recordio(body, columns=columns, absent=np.nan)[0]
         if kind == media.CSV:
-            return text.parse_csv(body.decode())
+            media.check_one_label(content_type)
+            content = body.decode().strip()
+            delimiter = text.delimiter_of(text.lines_of(content)[0])
+            return text.parse_csv(content, delimiter=delimiter, blank=None)
         if kind in media.LIBSVM:
-            return text.parse_libsvm(body.decode(), labelled=False, columns=columns)[1]
+            return libsvm.parse_libsvm(body.decode(), columns=columns).features
     except (media.DataError, UnicodeDecodeError) as error:
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Loading data failed: {error}") from None
     raise Refused(

@@ -46,6 +46,7 @@ def _train(job: platform.Job) -> None:
     for line in hp.notes(values):
         platform.log(line)
     job.check_channels(*_CHANNELS, "code")
+    _check_modes(job)
     tables = {name: table for name in _CHANNELS if (table := _table(job, name, values)) is not None}
     with job.group() as group:
         try:
@@ -65,7 +66,9 @@ def _table(job: platform.Job, name: str, values: Mapping[str, Any]) -> Table | N
     weighted = values.get("csv_weights", 0) == 1 and (
         media.media_type(channel["ContentType"]) == media.CSV
     )
-    reading = tables.Reading(known=_KNOWN, absent=np.nan, weighted=weighted, labelled=True)
+    reading = tables.Reading(
+        known=_KNOWN, absent=np.nan, weighted=weighted, labelled=True, detects=True
+    )
     table = tables.load(name, channel, job.data, reading)
     if table.labels is not None:
         labels.check(name, table.labels, values)
@@ -73,8 +76,27 @@ def _table(job: platform.Job, name: str, values: Mapping[str, Any]) -> Table | N
 
 
 def _content_type(channel: Mapping[str, str]) -> str:
+    """The content type of a channel. Raises :class:`DataError` for a label that is not the first.
+
+    https://github.com/aws/sagemaker-xgboost-container/issues/74
+    """
     content_type = channel.get("ContentType", media.LIBSVM[0])
-    return _SHORT.get(content_type.strip().lower(), content_type)
+    kind = media.media_type(content_type)
+    kind = _SHORT.get(kind, kind)
+    if kind == media.CSV:
+        media.check_one_label(content_type)
+    return kind
+
+
+def _check_modes(job: platform.Job) -> None:
+    """Refuse Pipe mode for formats that the container reads in File mode only."""
+    for name, channel in job.channels.items():
+        piped = channel.get("TrainingInputMode") == "Pipe"
+        if piped and name in _CHANNELS and _content_type(channel) in media.LIBSVM:
+            raise DataError(
+                f"Channel configuration for '{name}' channel is not supported: "
+                f"{dict(channel)}. Pipe mode not supported for LibSVM."
+            )
 
 
 def _train_together(
@@ -171,8 +193,8 @@ def _matrix(table: Table, width: int) -> Any:
     missing = width - table.features.shape[1]
     features = np.pad(table.features, ((0, 0), (0, missing)), constant_values=np.nan)
     return xgboost.DMatrix(
-        features, label=table.labels, weight=table.weights, missing=np.nan
-    )  # fmt: skip
+        features, label=table.labels, weight=table.weights, qid=table.groups, missing=np.nan
+    )
 
 
 def _width(job: platform.Job, widths: list[int]) -> int:

@@ -54,7 +54,10 @@ class EndpointConfigs:
 
     @operation("DeleteEndpointConfig")
     def delete_endpoint_config(self, call: Call) -> None:
-        """Delete a configuration; endpoints that serve it are not affected, as on AWS."""
+        """Delete a configuration.
+
+        Endpoints that serve it go on serving, and cannot be updated any more, as on AWS.
+        """
         self._account.store.delete(CONFIG_FAMILY, call.params["EndpointConfigName"])
 
     @operation("ListEndpointConfigs")

@@ -140,6 +140,8 @@ class Hosting(EndpointConfigs):
         params = call.params
         name = params["EndpointName"]
         known = self._updatable(name)
+        # The present configuration must still exist: terraform-provider-aws #40048.
+        self._store.get(CONFIG_FAMILY, known["EndpointConfigName"])
         config = self._store.get(CONFIG_FAMILY, params["EndpointConfigName"])
         self.asynchronous.check_update(name, config)
         self._lifecycle.builder.check(config)

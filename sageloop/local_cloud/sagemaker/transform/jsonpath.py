@@ -1,9 +1,9 @@
 """The JSONPath subset of batch transform's filters.
 
 Supported are ``$``, ``.name``, ``['name','other']``, ``[0,-1]``, ``[1:]`` (also mixed, as in AWS's
-example ``$[0,5:]``) and ``*`` in place of a name or a number. Several names select an object,
-several indexes or a slice an array. No library has these semantics: general JSONPath returns a list
-of matches, has no mixed unions, and returns nothing where AWS fails.
+example ``$[0,5:]``, with one range at most) and ``*`` in place of a name or a number. Several names
+select an object, several indexes or a slice an array. No library has these semantics: general
+JSONPath returns a list of matches, has no mixed unions, and returns nothing where AWS fails.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/batch-transform-data-processing.html describes the
 end of a slice as inclusive; JsonPath, to which it refers, and published jobs treat it as exclusive.
@@ -47,7 +47,7 @@ class JsonPath:
             try:
                 value = step(value)
             except JsonPathError as error:
-                raise JsonPathError(f"{self.expression}: {error}") from None
+                raise JsonPathError(f"Invalid JsonPath: {self.expression}: {error}") from None
         return value
 
 
@@ -86,6 +86,15 @@ def _bracket(inside: str, expression: str) -> Select:
     if len(parts) == 1 and _INDEX.fullmatch(inside):
         return lambda value: _element(value, int(inside))
     picks = [_pick(part, expression) for part in parts]
+    if sum(":" in part for part in parts) > 1:
+        # A job is created, and fails with the first record: sagemaker-python-sdk #1112.
+        def refuse(_: Any) -> Any:
+            raise JsonPathError(
+                "only single range filters of format (eg: [1:5]) are supported. "
+                f"Format [{inside}] is not supported"
+            )
+
+        return refuse
     return lambda value: [item for pick in picks for item in pick(value)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sageloop.local_cloud.images.formats import matrix, media, text
+from sageloop.local_cloud.images.formats import libsvm, matrix, media, text
 from sageloop.local_cloud.images.script.inference import codecs
 from sageloop.local_cloud.images.script.inference.codecs import (
     UnsupportedFormatError,
@@ -118,9 +118,10 @@ class XGBoost(Defaults):
             return xgboost.DMatrix(matrix.read_recordio(data, absent=np.nan)[0])
         content = data if isinstance(data, str) else data.decode()
         if kind == media.CSV:
-            return xgboost.DMatrix(text.parse_csv(content))
+            delimiter = text.delimiter_of(text.lines_of(content)[0])
+            return xgboost.DMatrix(text.parse_csv(content, delimiter=delimiter, blank=None))
         if kind in media.LIBSVM:
-            return xgboost.DMatrix(text.parse_libsvm(content, labelled=False)[1])
+            return xgboost.DMatrix(libsvm.parse_libsvm(content).features)
         raise UnsupportedFormatError(content_type)
 
     def predict_fn(self, data: Any, model: Any) -> Any:
