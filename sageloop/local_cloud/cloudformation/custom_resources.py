@@ -22,8 +22,8 @@ from botocore.exceptions import ClientError
 
 from sageloop.local_cloud.cloudformation.cancellation import Cancellation
 from sageloop.local_cloud.cloudformation.errors import Cancelled, ResourceFailed
-from sageloop.local_cloud.cloudformation.intrinsics import text_of
 from sageloop.local_cloud.cloudformation.providers.base import Resource, ResourceRequest
+from sageloop.local_cloud.cloudformation.scalars import text_of
 from sageloop.local_cloud.core.wire import Request, Response
 
 if TYPE_CHECKING:

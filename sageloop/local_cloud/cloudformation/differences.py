@@ -36,11 +36,14 @@ class SchemaFacts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The top-level properties that differ, each with whether it requires replacement."""
+    """The top-level properties that differ, each with whether it requires replacement.
+
+    ``members`` are the other members of the resource that differ: ``Metadata``, ``DeletionPolicy``,
+    ``UpdateReplacePolicy``.
+    """
 
     properties: Mapping[str, Recreation] = field(default_factory=dict)
-    metadata: bool = False
-    policies: bool = False
+    members: tuple[str, ...] = ()
 
     @property
     def replacement(self) -> Literal["True", "False", "Conditional"]:
@@ -51,7 +54,7 @@ class Difference:
         return "Conditional" if "Conditionally" in requirements else "False"
 
     def __bool__(self) -> bool:
-        return bool(self.properties) or self.metadata or self.policies
+        return bool(self.properties or self.members)
 
 
 def compare(

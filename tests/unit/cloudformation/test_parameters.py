@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from sageloop.local_cloud.cloudformation.parameters import Parameter, resolve_parameters
+from sageloop.local_cloud.cloudformation.plain_parameters import StoredParameter
 from sageloop.local_cloud.core.errors import AwsError
 
 
@@ -18,7 +19,7 @@ def _resolve(
         for k, v in values.items()
     ]
     return resolve_parameters(
-        declared, requested, previous=previous or {}, fetch_ssm={"/known": "30"}.get
+        declared, requested, previous=previous or {}, fetch_ssm={"/known": StoredParameter("30", "String")}.get
     )
 
 
