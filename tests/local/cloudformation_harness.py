@@ -26,6 +26,7 @@ ROOT = "arn:aws:iam::123456789012:root"
 class ThingSchema:
     properties: frozenset[str] = frozenset(("Name", "Fixed", "Size", "Fail", "Tags"))
     create_only: frozenset[str] = frozenset(("Name", "Fixed"))
+    unordered: frozenset[str] = frozenset(("Tags",))
     primary_identifier: tuple[str, ...] = ("Name",)
 
 
