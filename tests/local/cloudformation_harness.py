@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -196,6 +196,16 @@ def custom(**properties: Any) -> dict[str, Any]:
     return thing(type_name="Custom::Thing", ServiceToken=FUNCTION_ARN, **properties)
 
 
+def _unsupported(resources: Mapping[str, Any], *, allow: frozenset[str]) -> list[str]:
+    if any(r["Type"] == "Test::Broken" for r in resources.values()):
+        raise RuntimeError("the check is broken")
+    return [
+        f"{i}: unknown type {r['Type']}"
+        for i, r in resources.items()
+        if r["Type"].startswith("Test::Unknown") and r["Type"] not in allow
+    ]
+
+
 def make_bench(allow: frozenset[str] = frozenset()) -> Bench:
     cloud = Cloud(CloudConfig(allow=allow))
     things = Things()
@@ -203,11 +213,7 @@ def make_bench(allow: frozenset[str] = frozenset()) -> Bench:
         cloud,
         provider_of=lambda name: things if name == THING else None,
         schema_of=lambda name: ThingSchema() if name == THING else None,
-        unsupported=lambda resources, allow: [
-            f"{i}: unknown type {r['Type']}"
-            for i, r in resources.items()
-            if r["Type"].startswith("Test::Unknown") and r["Type"] not in allow
-        ],
+        unsupported=_unsupported,
     )
     functions = FakeLambda(cloud)
     cloud.add([service, functions])
