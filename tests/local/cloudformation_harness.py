@@ -109,13 +109,19 @@ class FakeLambda(Service):
             put(self.cloud, event, answer)
 
 
-def put(cloud: Cloud, event: dict[str, Any], answer: dict[str, Any]) -> int:
-    """Send a response as a handler would."""
+def response_of(event: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    """A response with the members of an answer; one that is ``None`` is left out."""
     body = {
         "Status": "SUCCESS",
         "PhysicalResourceId": event.get("PhysicalResourceId", "made-1"),
         **{k: event[k] for k in ("StackId", "RequestId", "LogicalResourceId")},
     } | answer
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def put(cloud: Cloud, event: dict[str, Any], answer: dict[str, Any]) -> int:
+    """Send a response as a handler would."""
+    body = response_of(event, answer)
     url = f"http://127.0.0.1{urlsplit(event['ResponseURL']).path}"
     request = Request.from_primitives("PUT", url, {}, json.dumps(body).encode())
     return cloud.front.dispatch(request).status

@@ -58,6 +58,10 @@ class _Pending:
             self.ended.set()
 
 
+class _NotSent(ResourceFailed):
+    """A request that reached no function."""
+
+
 class CustomResources:
     """Sends requests, and receives the responses for which it waits."""
 
@@ -168,6 +172,8 @@ class CustomResourceProvider:
         invented = request.unique_name(max_length=255)
         try:
             response = self._send("Create", request, {})
+        except _NotSent:
+            raise  # no function has heard of the resource: there is nothing to delete
         except ResourceFailed as failure:
             failure.physical_id = failure.physical_id or invented
             raise
@@ -239,16 +245,14 @@ def _same_token(request: ResourceRequest) -> bool:
 def _timeout(properties: Mapping[str, Any]) -> int:
     seconds = scalar_text(properties.get("ServiceTimeout", _LONGEST_TIMEOUT))
     if not seconds.isdigit() or not 1 <= int(seconds) <= _LONGEST_TIMEOUT:
-        raise ResourceFailed(
-            f"ServiceTimeout must be 1 to {_LONGEST_TIMEOUT} seconds, got {seconds}"
-        )
+        raise _NotSent(f"ServiceTimeout must be 1 to {_LONGEST_TIMEOUT} seconds, got {seconds}")
     return int(seconds)
 
 
 def _invoke(request: ResourceRequest, document: Mapping[str, Any]) -> None:
     token = str(request.properties.get("ServiceToken", ""))
     if re.match(r"arn:[a-z-]+:lambda:", token) is None:
-        raise ResourceFailed(
+        raise _NotSent(
             "ServiceToken must be the ARN of a Lambda function; the local cloud supports no other "
             f"kind (such as an SNS topic), got {token or 'none'}"
         )
@@ -258,7 +262,7 @@ def _invoke(request: ResourceRequest, document: Mapping[str, Any]) -> None:
         )
     except ClientError as error:
         details = error.response["Error"]
-        raise ResourceFailed(
+        raise _NotSent(
             f"Failed to invoke {token}: {details.get('Message', '')} ({details.get('Code')})"
         ) from error
 
