@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +26,7 @@ ROOT = "arn:aws:iam::123456789012:root"
 class ThingSchema:
     properties: frozenset[str] = frozenset(("Name", "Fixed", "Size", "Fail", "Tags"))
     create_only: frozenset[str] = frozenset(("Name", "Fixed"))
+    unordered: frozenset[str] = frozenset(("Tags",))
     primary_identifier: tuple[str, ...] = ("Name",)
 
 
@@ -108,13 +109,19 @@ class FakeLambda(Service):
             put(self.cloud, event, answer)
 
 
-def put(cloud: Cloud, event: dict[str, Any], answer: dict[str, Any]) -> int:
-    """Send a response as a handler would."""
+def response_of(event: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    """A response with the members of an answer; one that is ``None`` is left out."""
     body = {
         "Status": "SUCCESS",
         "PhysicalResourceId": event.get("PhysicalResourceId", "made-1"),
         **{k: event[k] for k in ("StackId", "RequestId", "LogicalResourceId")},
     } | answer
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def put(cloud: Cloud, event: dict[str, Any], answer: dict[str, Any]) -> int:
+    """Send a response as a handler would."""
+    body = response_of(event, answer)
     url = f"http://127.0.0.1{urlsplit(event['ResponseURL']).path}"
     request = Request.from_primitives("PUT", url, {}, json.dumps(body).encode())
     return cloud.front.dispatch(request).status
@@ -195,6 +202,16 @@ def custom(**properties: Any) -> dict[str, Any]:
     return thing(type_name="Custom::Thing", ServiceToken=FUNCTION_ARN, **properties)
 
 
+def _unsupported(resources: Mapping[str, Any], *, allow: frozenset[str]) -> list[str]:
+    if any(r["Type"] == "Test::Broken" for r in resources.values()):
+        raise RuntimeError("the check is broken")
+    return [
+        f"{i}: unknown type {r['Type']}"
+        for i, r in resources.items()
+        if r["Type"].startswith("Test::Unknown") and r["Type"] not in allow
+    ]
+
+
 def make_bench(allow: frozenset[str] = frozenset()) -> Bench:
     cloud = Cloud(CloudConfig(allow=allow))
     things = Things()
@@ -202,11 +219,7 @@ def make_bench(allow: frozenset[str] = frozenset()) -> Bench:
         cloud,
         provider_of=lambda name: things if name == THING else None,
         schema_of=lambda name: ThingSchema() if name == THING else None,
-        unsupported=lambda resources, allow: [
-            f"{i}: unknown type {r['Type']}"
-            for i, r in resources.items()
-            if r["Type"].startswith("Test::Unknown") and r["Type"] not in allow
-        ],
+        unsupported=_unsupported,
     )
     functions = FakeLambda(cloud)
     cloud.add([service, functions])

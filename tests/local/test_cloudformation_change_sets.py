@@ -90,6 +90,17 @@ def test_attribute_of_a_changed_custom_resource_makes_replacement_conditional(
     assert _changes(made)["B"] == ("Modify", "Conditional")
 
 
+@pytest.mark.parametrize("member", ["DeletionPolicy", "UpdateReplacePolicy"])
+def test_changed_policy_is_shown_by_its_own_name(bench: Bench, member: str) -> None:
+    bench.create("s", {"A": thing(Size=1)})
+
+    (change,) = bench.change_set("s", {"A": thing(Size=1, policies={member: "Retain"})})["Changes"]
+
+    assert change["ResourceChange"]["Scope"] == [member]
+    (detail,) = change["ResourceChange"]["Details"]
+    assert detail["Target"]["Attribute"] == member
+
+
 def test_changed_output_is_a_change(bench: Bench) -> None:
     bench.create("s", {"A": thing()})
 

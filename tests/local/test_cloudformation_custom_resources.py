@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +15,7 @@ from tests.local.cloudformation_harness import (
     fresh,
     make_bench,
     put,
+    response_of,
     thing,
 )
 
@@ -177,8 +179,16 @@ def test_failed_invocation_fails_immediately_with_the_functions_error(bench: Ben
     [
         ({"Data": {"x": "y" * 5000}}, "Response object is too long"),
         ({"Status": "MAYBE"}, "Status must be SUCCESS or FAILED"),
+        ({"Status": None}, "Status must be SUCCESS or FAILED"),
         ({"RequestId": "another"}, "RequestId must be the request's own"),
+        ({"RequestId": None}, "RequestId must be the request's own"),
+        ({"StackId": "another"}, "StackId must be the request's own"),
+        ({"LogicalResourceId": None}, "LogicalResourceId must be the request's own"),
         ({"PhysicalResourceId": ""}, "Invalid PhysicalResourceId"),
+        ({"PhysicalResourceId": None}, "Invalid PhysicalResourceId"),
+        ({"PhysicalResourceId": "x" * 1025}, "Invalid PhysicalResourceId"),
+        ({"Data": ["x"]}, "Data must be an object"),
+        ({"Data": []}, "Data must be an object"),
     ],
 )
 def test_invalid_response_fails_the_resource(
@@ -193,8 +203,7 @@ def test_invalid_response_fails_the_resource(
 def test_topic_as_service_token_is_refused_by_name(bench: Bench) -> None:
     resource = thing(type_name="Custom::Thing", ServiceToken="arn:aws:sns:us-east-1:1:topic")
 
-    bench.create("s", {"C": resource})
-
+    assert bench.create("s", {"C": resource}) == "ROLLBACK_COMPLETE"
     assert "such as an SNS topic" in bench.reason("s", "C", "CREATE_FAILED")
 
 
@@ -225,10 +234,20 @@ def test_service_token_may_not_change(bench: Bench) -> None:
     assert bench.reason("s", "C", "UPDATE_FAILED") == "Modifying service token is not allowed."
 
 
-def test_late_response_is_refused(bench: Bench) -> None:
-    bench.create("s", {"C": custom()})
+def test_late_and_repeated_responses_are_accepted_and_have_no_effect(bench: Bench) -> None:
+    def handler(event: dict[str, Any]) -> dict[str, Any]:
+        put(bench.cloud, event, {"PhysicalResourceId": "first"})
+        return {"Status": "FAILED", "Reason": "second thoughts", "PhysicalResourceId": "second"}
 
-    assert put(bench.cloud, bench.functions.events[0], {}) == 403
+    bench.functions.handler = handler
+
+    assert bench.create("s", {"C": custom()}) == "CREATE_COMPLETE"
+    (line,) = bench.cfn.describe_stack_resources(StackName="s")["StackResources"]
+    assert line["PhysicalResourceId"] == "first"
+    # The URL is an S3 object's on AWS: it takes any number of objects until it expires.
+    assert put(bench.cloud, bench.functions.events[0], {}) == 200
+    unknown = bench.functions.events[0] | {"ResponseURL": "http://x/_sageloop/cfn-response/none"}
+    assert put(bench.cloud, unknown, {}) == 403
 
 
 def test_failed_delete_keeps_the_stack_and_its_reason(bench: Bench) -> None:
@@ -237,6 +256,117 @@ def test_failed_delete_keeps_the_stack_and_its_reason(bench: Bench) -> None:
 
     assert bench.delete("s") == "DELETE_FAILED"
     assert "still busy" in bench.reason("s", "C", "DELETE_FAILED")
+
+
+def test_response_of_4096_bytes_and_id_of_1024_are_accepted(bench: Bench) -> None:
+    def handler(event: dict[str, Any]) -> dict[str, Any]:
+        answer = {"PhysicalResourceId": "x" * 1024, "Data": {"x": ""}}
+        size = len(json.dumps(response_of(event, answer)))
+        return answer | {"Data": {"x": "y" * (4096 - size)}}
+
+    bench.functions.handler = handler
+
+    assert bench.create("s", {"C": custom()}) == "CREATE_COMPLETE"
+
+
+def test_failed_create_without_an_id_is_deleted_by_a_generated_one(bench: Bench) -> None:
+    bench.functions.handler = lambda e: (
+        {"Status": "FAILED", "Reason": "no", "PhysicalResourceId": None}
+        if e["RequestType"] == "Create"
+        else {}
+    )
+
+    assert bench.create("s", {"C": custom()}) == "ROLLBACK_COMPLETE"
+    assert _kinds(bench) == ["Create", "Delete"]
+    assert bench.functions.events[1]["PhysicalResourceId"].startswith("s-C-")
+
+
+def test_failed_update_is_updated_back_to_the_former_properties(bench: Bench) -> None:
+    def handler(event: dict[str, Any]) -> dict[str, Any]:
+        failed = event["ResourceProperties"]["V"] == "2"
+        return {"Status": "FAILED", "Reason": "not two"} if failed else {}
+
+    bench.functions.handler = handler
+    bench.create("s", {"C": custom(V=1)})
+
+    assert bench.update("s", {"C": custom(V=2)}) == "UPDATE_ROLLBACK_COMPLETE"
+    assert "Message returned: not two" in bench.reason("s", "C", "UPDATE_FAILED")
+    assert _kinds(bench) == ["Create", "Update", "Update"]
+    back = bench.functions.events[2]
+    assert (back["OldResourceProperties"]["V"], back["ResourceProperties"]["V"]) == ("2", "1")
+    assert back["PhysicalResourceId"] == "made-1"
+
+
+def test_every_request_has_the_members_that_aws_documents(bench: Bench) -> None:
+    bench.create("s", {"C": custom(V=1)})
+    bench.update("s", {"C": custom(V=2)})
+    bench.delete("s")
+
+    common = {
+        "RequestType", "RequestId", "ResponseURL", "ResourceType", "LogicalResourceId", "StackId",
+        "ServiceToken", "ResourceProperties",
+    }  # fmt: skip
+    create, update, delete = bench.functions.events
+    assert create.keys() == common
+    assert update.keys() == common | {"PhysicalResourceId", "OldResourceProperties"}
+    assert delete.keys() == common | {"PhysicalResourceId"}
+    assert len({event["RequestId"] for event in bench.functions.events}) == 3
+    assert delete["ResourceProperties"]["V"] == "2"
+
+
+@pytest.mark.parametrize("data", [{}, {"Other": "x"}, {"Key": None}])
+def test_attribute_that_the_response_lacks_fails_the_resource_that_uses_it(
+    bench: Bench, data: dict[str, Any]
+) -> None:
+    bench.functions.handler = lambda _: {"Data": data}
+
+    status = bench.create("s", {"C": custom(), "A": thing(Size={"Fn::GetAtt": ["C", "Key"]})})
+
+    assert status == "ROLLBACK_COMPLETE"
+    assert bench.reason("s", "A", "CREATE_FAILED") == (
+        "CustomResource attribute error: Vendor response doesn't contain Key attribute in object C"
+    )
+    assert _kinds(bench) == ["Create", "Delete"]
+
+
+def test_update_without_data_removes_the_attributes(bench: Bench) -> None:
+    bench.functions.handler = lambda e: (
+        {"Data": {"Key": "x"}} if e["RequestType"] == "Create" else {}
+    )
+    uses = thing(Size={"Fn::GetAtt": ["C", "Key"]})
+    bench.create("s", {"C": custom(V=1), "A": uses})
+
+    assert bench.update("s", {"C": custom(V=2), "A": uses}) == "UPDATE_ROLLBACK_COMPLETE"
+    assert "doesn't contain Key attribute" in bench.reason("s", "A", "UPDATE_FAILED")
+
+
+@pytest.mark.parametrize("seconds", [0, 3601, "soon", 1.5])
+def test_service_timeout_out_of_bounds_is_refused(bench: Bench, seconds: Any) -> None:
+    assert bench.create("s", {"C": custom(ServiceTimeout=seconds)}) == "ROLLBACK_COMPLETE"
+
+    assert bench.reason("s", "C", "CREATE_FAILED") == (
+        f"ServiceTimeout must be 1 to 3600 seconds, got {seconds}"
+    )
+    assert bench.functions.events == []
+
+
+def test_delete_that_times_out_fails_in_virtual_time(bench: Bench) -> None:
+    requested = threading.Event()
+
+    def handler(event: dict[str, Any]) -> dict[str, Any] | None:
+        if event["RequestType"] == "Delete":
+            requested.set()
+            return None
+        return {}
+
+    bench.functions.handler = handler
+    bench.create("s", {"C": custom(ServiceTimeout=60)})
+    bench.cfn.delete_stack(StackName="s")
+    requested.wait(180)
+    bench.cloud.clock.advance(61)
+
+    assert bench.status("s") == "DELETE_FAILED"
+    assert "did not receive a response" in bench.reason("s", "C", "DELETE_FAILED")
 
 
 def _named_by_version(event: dict[str, Any]) -> dict[str, Any]:

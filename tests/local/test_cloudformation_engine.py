@@ -345,17 +345,6 @@ def test_calls_are_made_as_the_stacks_role(bench: Bench) -> None:
     delete_role(iam, "deployer")
 
 
-def test_dynamic_reference_is_resolved_for_the_provider_only(bench: Bench) -> None:
-    ssm = bench.cloud.client("ssm", principal=USER)
-    ssm.put_parameter(Name="/word", Value="secret", Type="String", Overwrite=True)
-
-    bench.create("s", {"A": thing(Size="x-{{resolve:ssm:/word}}")})
-
-    assert bench.things.requests[-1].properties["Size"] == "x-secret"
-    events = bench.cfn.describe_stack_events(StackName="s")["StackEvents"]
-    assert not any("secret" in e.get("ResourceProperties", "") for e in events)
-
-
 def test_iam_resources_need_the_capability(bench: Bench) -> None:
     role = {"Type": "AWS::IAM::Role", "Properties": {"RoleName": "r"}}
     stored = make_bench(frozenset(["AWS::IAM::Role"]))

@@ -11,9 +11,9 @@ from sageloop.local_cloud.cloudformation.errors import ResourceFailed, invalid
 from sageloop.local_cloud.cloudformation.planning import plan
 from sageloop.local_cloud.cloudformation.stack_orchestrator import OnFailure, StackOrchestrator
 from sageloop.local_cloud.cloudformation.stack_request import (
-    desired_state,
+    plain_parameters,
     refuse_unsupported_members,
-    requested_template,
+    requested_blueprint,
     validated_blueprint,
 )
 from sageloop.local_cloud.cloudformation.state import ChangeSet, Stack
@@ -52,6 +52,7 @@ class ChangeSets:
             )
         stack, is_new = self._stack_for(call, kind)
         try:
+            stack.principal = call.principal
             change_set = self._computed(call, stack, name, kind)
         except BaseException:  # after any error, a stack without a change set must not remain
             if is_new:
@@ -88,7 +89,8 @@ class ChangeSets:
                 f"ChangeSet [{change_set.change_set_id}] cannot be executed in its current "
                 f"status of [{change_set.status}, {change_set.execution_status}]",
             )
-        blueprint = validated_blueprint(self._context, stack, change_set.desired)
+        plain = plain_parameters(self._context, call, stack, change_set.role_arn)
+        blueprint = validated_blueprint(self._context, stack, change_set.desired, plain)
         no_rollback = call.params.get("DisableRollback") is True
         keep_new = call.params.get("RetainExceptOnCreate") is not True
         token = call.params.get("ClientRequestToken")
@@ -123,14 +125,12 @@ class ChangeSets:
         return {"Summaries": [_summary(stack, c) for c in stack.change_sets.values()]}
 
     def _computed(self, call: Call, stack: Stack, name: str, kind: str) -> ChangeSet:
-        template = requested_template(self._context, call, stack)
-        desired = desired_state(self._context, call, stack, template)
-        blueprint = validated_blueprint(self._context, stack, desired)
+        blueprint = requested_blueprint(self._context, call, stack)
         change_set = ChangeSet(
             change_set_id=regional_arn(
                 "cloudformation", stack.region, stack.account_id, f"changeSet/{name}/{uuid.uuid4()}"
             ),
-            name=name, kind=kind, desired=desired, role_arn=call.params.get("RoleARN"),
+            name=name, kind=kind, desired=blueprint.desired, role_arn=call.params.get("RoleARN"),
             created=self._context.now(), description=call.params.get("Description"),
             on_failure=call.params.get("OnStackFailure", "ROLLBACK"),
         )  # fmt: skip

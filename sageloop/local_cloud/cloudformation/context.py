@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from sageloop.local_cloud.access.enforcement.mode import AccessMode
 from sageloop.local_cloud.access.enforcement.unevaluated import unevaluated
 from sageloop.local_cloud.cloudformation.custom_resources import CustomResources, is_custom
@@ -19,8 +17,10 @@ from sageloop.local_cloud.cloudformation.intrinsics import (
     NO_VALUE,
     NoResources,
     Resolver,
+    ResourceLookup,
     Scope,
 )
+from sageloop.local_cloud.cloudformation.plain_parameters import PlainParameters
 from sageloop.local_cloud.cloudformation.providers.base import Provider, Resource, ResourceRequest
 from sageloop.local_cloud.cloudformation.state import DesiredState, Record, Stack, StackStore
 from sageloop.local_cloud.cloudformation.template import Template
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sageloop.local_cloud.core.cloud import Cloud
+
+# As many asterisks as AWS documents for attributes of a custom resource with NoEcho.
+NO_ECHO_MASK = "*****"
 
 ProviderOf = Callable[[str], Provider | None]
 SchemaOf = Callable[[str], SchemaFacts | None]
@@ -133,15 +136,11 @@ class Context:
         zones = ec2.describe_availability_zones()["AvailabilityZones"]
         return sorted(zone["ZoneName"] for zone in zones if zone["State"] == "available")[:3]
 
-    def ssm_value(self, principal: str, region: str, name: str) -> str | None:
-        """The value of an SSM parameter, or ``None``."""
-        ssm = self.cloud.client("ssm", principal=principal, region=region)
-        try:
-            return str(ssm.get_parameter(Name=name)["Parameter"]["Value"])
-        except ClientError as error:
-            if error.response["Error"]["Code"] in ("ParameterNotFound", "ParameterVersionNotFound"):
-                return None
-            raise invalid(str(error)) from error
+    def plain_parameters(self, principal: str, region: str, *, via: str) -> PlainParameters:
+        """The parameters of Systems Manager that a stack operation reads as ``principal``."""
+        return PlainParameters(
+            lambda: self.cloud.client("ssm", principal=principal, region=region, via=via)
+        )
 
 
 class LiveResources:
@@ -169,6 +168,24 @@ class LiveResources:
         return record
 
 
+class MaskedResources:
+    """Other resources, where they are shown: attributes of NoEcho responses are asterisks."""
+
+    def __init__(self, resources: ResourceLookup, stack: Stack) -> None:
+        self._resources = resources
+        self._stack = stack
+
+    def ref(self, logical_id: str) -> Any:
+        """The physical id, which is shown."""
+        return self._resources.ref(logical_id)
+
+    def get_att(self, logical_id: str, attribute: str) -> Any:
+        """An attribute, or asterisks."""
+        record = self._stack.records.get(logical_id)
+        value = self._resources.get_att(logical_id, attribute)
+        return NO_ECHO_MASK if record is not None and record.no_echo else value
+
+
 def attribute_of(record: Record, attribute: str, *, stored: bool) -> Any:
     """``Fn::GetAtt``: an attribute by its flat or dotted name.
 
@@ -176,11 +193,11 @@ def attribute_of(record: Record, attribute: str, *, stored: bool) -> Any:
         AwsError: The attribute does not exist; a stored-only type returns a placeholder.
 
     """
-    if attribute in record.attributes:
+    if record.attributes.get(attribute) is not None:
         return record.attributes[attribute]
     value: Any = record.attributes
     for part in attribute.split("."):
-        if not isinstance(value, Mapping) or part not in value:
+        if not isinstance(value, Mapping) or value.get(part) is None:
             if stored:
                 return f"{record.physical_id}.{attribute}"
             if is_custom(record.type_name):

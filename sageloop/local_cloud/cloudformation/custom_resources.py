@@ -22,8 +22,8 @@ from botocore.exceptions import ClientError
 
 from sageloop.local_cloud.cloudformation.cancellation import Cancellation
 from sageloop.local_cloud.cloudformation.errors import Cancelled, ResourceFailed
-from sageloop.local_cloud.cloudformation.intrinsics import text_of
 from sageloop.local_cloud.cloudformation.providers.base import Resource, ResourceRequest
+from sageloop.local_cloud.cloudformation.scalars import is_true, scalar_text, text_of
 from sageloop.local_cloud.core.wire import Request, Response
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 PREFIX = "/_sageloop/cfn-response/"
 MAX_RESPONSE_BYTES = 4096
 _LONGEST_TIMEOUT = 3600
+_LONGEST_ID_BYTES = 1024
 
 
 def is_custom(type_name: str) -> bool:
@@ -57,6 +58,10 @@ class _Pending:
             self.ended.set()
 
 
+class _NotSent(ResourceFailed):
+    """A request that reached no function."""
+
+
 class CustomResources:
     """Sends requests, and receives the responses for which it waits."""
 
@@ -64,7 +69,7 @@ class CustomResources:
         self._cloud = cloud
         self._lock = threading.Lock()
         self._pending: dict[str, _Pending] = {}
-        self._expired: set[str] = set()
+        self._ended: set[str] = set()
         self._listens = False
         cloud.front.add_route(PREFIX, self.receive, admin=False)
 
@@ -79,9 +84,10 @@ class CustomResources:
         with self._lock:
             token = request.path.removeprefix(PREFIX)
             pending = self._pending.get(token)
-            expired = token in self._expired
-        if expired:
-            # The wait has ended, but the URL is valid for hours.
+            ended = token in self._ended
+        if ended:
+            # The request has ended, but on AWS the URL, an S3 object's, is valid for hours: a
+            # function that responds twice or late does not fail.
             return Response(200)
         if pending is None:
             return _refusal(403, "AccessDenied", "Request has expired")
@@ -123,8 +129,7 @@ class CustomResources:
             timer.cancel()
             with self._lock:
                 del self._pending[token]
-                if pending.response is None:
-                    self._expired.add(token)
+                self._ended.add(token)
         if pending.response is None:
             if not pending.problem:
                 doing = "creation" if document["RequestType"] == "Create" else "update"
@@ -167,6 +172,8 @@ class CustomResourceProvider:
         invented = request.unique_name(max_length=255)
         try:
             response = self._send("Create", request, {})
+        except _NotSent:
+            raise  # no function has heard of the resource: there is nothing to delete
         except ResourceFailed as failure:
             failure.physical_id = failure.physical_id or invented
             raise
@@ -198,12 +205,13 @@ class CustomResourceProvider:
         }
         response = self._custom.send(document, request, self._cancel)
         if response["Status"] == "FAILED":
+            answered = response.get("PhysicalResourceId")
             raise ResourceFailed(
                 "Received response status [FAILED] from custom resource. Message returned: "
                 f"{response.get('Reason', '')} (RequestId: {document['RequestId']})",
-                physical_id=response.get("PhysicalResourceId"),
+                physical_id=answered if _is_id(answered) else None,
             )
-        if kind != "Delete" and not response.get("PhysicalResourceId"):
+        if kind != "Delete" and not _is_id(response.get("PhysicalResourceId")):
             raise ResourceFailed(f"Invalid PhysicalResourceId (RequestId: {document['RequestId']})")
         return response
 
@@ -211,15 +219,23 @@ class CustomResourceProvider:
 def as_text(value: Any) -> Any:
     """A value as a handler receives it: every scalar is a string."""
     if isinstance(value, Mapping):
-        return {str(key): as_text(inner) for key, inner in value.items() if inner is not None}
+        return {str(key): as_text(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [as_text(inner) for inner in value]
     return text_of(value)
 
 
 def _resource(response: Mapping[str, Any], default_id: str) -> Resource:
-    data = response.get("Data") or {}
-    return Resource(str(response.get("PhysicalResourceId") or default_id), dict(data))
+    # An attribute without a value is one that the response does not have.
+    data = {key: value for key, value in (response.get("Data") or {}).items() if value is not None}
+    return Resource(
+        str(response.get("PhysicalResourceId") or default_id), data,
+        no_echo=is_true(response.get("NoEcho")),
+    )  # fmt: skip
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value.encode()) <= _LONGEST_ID_BYTES
 
 
 def _same_token(request: ResourceRequest) -> bool:
@@ -227,18 +243,16 @@ def _same_token(request: ResourceRequest) -> bool:
 
 
 def _timeout(properties: Mapping[str, Any]) -> int:
-    seconds = str(properties.get("ServiceTimeout", _LONGEST_TIMEOUT))
+    seconds = scalar_text(properties.get("ServiceTimeout", _LONGEST_TIMEOUT))
     if not seconds.isdigit() or not 1 <= int(seconds) <= _LONGEST_TIMEOUT:
-        raise ResourceFailed(
-            f"ServiceTimeout must be 1 to {_LONGEST_TIMEOUT} seconds, got {seconds}"
-        )
+        raise _NotSent(f"ServiceTimeout must be 1 to {_LONGEST_TIMEOUT} seconds, got {seconds}")
     return int(seconds)
 
 
 def _invoke(request: ResourceRequest, document: Mapping[str, Any]) -> None:
     token = str(request.properties.get("ServiceToken", ""))
     if re.match(r"arn:[a-z-]+:lambda:", token) is None:
-        raise ResourceFailed(
+        raise _NotSent(
             "ServiceToken must be the ARN of a Lambda function; the local cloud supports no other "
             f"kind (such as an SNS topic), got {token or 'none'}"
         )
@@ -248,7 +262,7 @@ def _invoke(request: ResourceRequest, document: Mapping[str, Any]) -> None:
         )
     except ClientError as error:
         details = error.response["Error"]
-        raise ResourceFailed(
+        raise _NotSent(
             f"Failed to invoke {token}: {details.get('Message', '')} ({details.get('Code')})"
         ) from error
 
@@ -262,7 +276,7 @@ def _parsed(body: bytes, pending: _Pending) -> dict[str, Any] | str:
         return f"Invalid response object: not JSON: {error}"
     if not isinstance(response, dict) or response.get("Status") not in ("SUCCESS", "FAILED"):
         return "Invalid response object: Status must be SUCCESS or FAILED"
-    if not isinstance(response.get("Data") or {}, dict):
+    if not isinstance(response.get("Data"), dict | None):
         return "Invalid response object: Data must be an object"
     expected = {
         "RequestId": pending.request_id,

@@ -7,16 +7,20 @@ from dataclasses import replace
 from typing import Any
 
 from sageloop.local_cloud.cloudformation.cancellation import Cancellation
-from sageloop.local_cloud.cloudformation.context import Context, LiveResources
+from sageloop.local_cloud.cloudformation.context import Context, LiveResources, MaskedResources
 from sageloop.local_cloud.cloudformation.custom_resources import is_custom
 from sageloop.local_cloud.cloudformation.deletion import failure_text
 from sageloop.local_cloud.cloudformation.differences import collides, compare
+from sageloop.local_cloud.cloudformation.dynamic import check_dynamic, resolve_plain
 from sageloop.local_cloud.cloudformation.errors import ResourceFailed
 from sageloop.local_cloud.cloudformation.exports import Imports, check_exports
 from sageloop.local_cloud.cloudformation.graph import Graph, dependencies
 from sageloop.local_cloud.cloudformation.graph_walk import walk
-from sageloop.local_cloud.cloudformation.intrinsics import Resolver, ResourceLookup, text_of
+from sageloop.local_cloud.cloudformation.intrinsics import Resolver, ResourceLookup
+from sageloop.local_cloud.cloudformation.parameters import MASK
+from sageloop.local_cloud.cloudformation.plain_parameters import PlainParameters
 from sageloop.local_cloud.cloudformation.resource_operations import ResourceOperations
+from sageloop.local_cloud.cloudformation.scalars import text_of
 from sageloop.local_cloud.cloudformation.state import DesiredState, Output, Record, Stack
 from sageloop.local_cloud.core.errors import AwsError
 
@@ -29,10 +33,13 @@ class Blueprint:
 
     """
 
-    def __init__(self, context: Context, stack: Stack, desired: DesiredState) -> None:
+    def __init__(
+        self, context: Context, stack: Stack, desired: DesiredState, plain: PlainParameters
+    ) -> None:
         self.context = context
         self.stack = stack
         self.desired = desired
+        self._plain = plain
         self.imports = Imports(context.store, stack.region)
         self.bare = context.resolver(stack, desired, self.imports)
         self.resources: dict[str, dict[str, Any]] = {
@@ -57,11 +64,37 @@ class Blueprint:
 
         """
         resource = self.resources[logical_id]
+        expressions = resource.get("Properties") or {}
         return replace(
             self.outline(logical_id),
-            properties=resolver.resolve(resource.get("Properties") or {}),
+            properties=self._evaluated(resource["Type"], expressions, resolver),
+            shown=self._shown(resource["Type"], expressions, resolver),
             metadata=_lenient(resolver, resource.get("Metadata") or {}),
         )
+
+    def _evaluated(
+        self, type_name: str, expressions: dict[str, Any], resolver: Resolver
+    ) -> dict[str, Any]:
+        properties: dict[str, Any] = resolver.resolve(expressions)
+        check_dynamic(type_name, properties)
+        plain: dict[str, Any] = resolve_plain(properties, self._plain.text)
+        return plain
+
+    def _shown(
+        self, type_name: str, expressions: dict[str, Any], resolver: Resolver
+    ) -> dict[str, Any] | None:
+        """The properties with asterisks for values with NoEcho; ``None`` if there are none."""
+        masks = {p.name: p.masked for p in self.desired.parameters.values() if p.no_echo}
+        if not masks and not any(record.no_echo for record in self.stack.records.values()):
+            return None
+        masked = resolver.masked(masks, MaskedResources(resolver.resources, self.stack))
+        shown: dict[str, Any] = {}
+        for name, expression in expressions.items():
+            try:
+                shown |= self._evaluated(type_name, {name: expression}, masked)
+            except AwsError:  # a function of a masked value may have none
+                shown[name] = MASK
+        return shown
 
     def outline(self, logical_id: str) -> Record:
         """A resource without the parts that must be resolved."""
@@ -146,7 +179,14 @@ class Deployment:
         retagged = old.tags != draft.tags and self._plan.takes_tags(draft.type_name)
         if changed or old.failed or retagged:
             return self._work.update(old, draft)
-        self._stack.keep(replace(draft, physical_id=old.physical_id, attributes=old.attributes))
+        self._stack.keep(
+            replace(
+                draft,
+                physical_id=old.physical_id,
+                attributes=old.attributes,
+                no_echo=old.no_echo,
+            )
+        )
         return True
 
     def _settle_outputs(self) -> None:

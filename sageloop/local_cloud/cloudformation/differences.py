@@ -11,6 +11,7 @@ from sageloop.local_cloud.cloudformation.intrinsics import (
     same,
     unknown_inside,
 )
+from sageloop.local_cloud.cloudformation.scalars import scalar_text
 
 Recreation = Literal["Never", "Conditionally", "Always"]
 
@@ -29,6 +30,11 @@ class SchemaFacts(Protocol):
         ...
 
     @property
+    def unordered(self) -> frozenset[str]:
+        """Dotted paths of lists whose order has no meaning."""
+        ...
+
+    @property
     def primary_identifier(self) -> tuple[str, ...]:
         """Dotted paths that together identify a resource."""
         ...
@@ -36,11 +42,14 @@ class SchemaFacts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The top-level properties that differ, each with whether it requires replacement."""
+    """The top-level properties that differ, each with whether it requires replacement.
+
+    ``members`` are the other members of the resource that differ: ``Metadata``, ``DeletionPolicy``,
+    ``UpdateReplacePolicy``.
+    """
 
     properties: Mapping[str, Recreation] = field(default_factory=dict)
-    metadata: bool = False
-    policies: bool = False
+    members: tuple[str, ...] = ()
 
     @property
     def replacement(self) -> Literal["True", "False", "Conditional"]:
@@ -51,18 +60,23 @@ class Difference:
         return "Conditional" if "Conditionally" in requirements else "False"
 
     def __bool__(self) -> bool:
-        return bool(self.properties) or self.metadata or self.policies
+        return bool(self.properties or self.members)
 
 
 def compare(
     old: Mapping[str, Any], new: Mapping[str, Any], schema: SchemaFacts | None
 ) -> dict[str, Recreation]:
-    """Compare two resolved property sets."""
+    """Compare two resolved property sets.
+
+    Scalars are equal if their texts are. Lists in another order are equal if the schema says that
+    their order has no meaning; that CloudFormation itself reads the schema so is unverified.
+    """
     paths = schema.create_only if schema else frozenset()
+    unordered = schema.unordered if schema else frozenset()
     return {
-        name: _recreation(name, old, new, paths)
+        name: _recreation(name, old, new, paths, unordered)
         for name in sorted(old.keys() | new.keys())
-        if name not in old or name not in new or not same(old[name], new[name])
+        if name not in old or name not in new or not _equal(old[name], new[name], name, unordered)
     }
 
 
@@ -76,16 +90,48 @@ def collides(old: Mapping[str, Any], new: Mapping[str, Any], schema: SchemaFacts
     return all(after != [] and same(before, after) for before, after in pairs)
 
 
+def _equal(old: Any, new: Any, path: str, unordered: frozenset[str]) -> bool:
+    if same(old, new):
+        return True
+    if not unordered or unknown_inside(old) or unknown_inside(new):
+        return False
+    return same(_sorted(old, path, unordered), _sorted(new, path, unordered))
+
+
+def _sorted(value: Any, path: str, unordered: frozenset[str]) -> Any:
+    """A value with its unordered lists in one order."""
+    if isinstance(value, Mapping):
+        return {k: _sorted(inner, f"{path}.{k}", unordered) for k, inner in value.items()}
+    if isinstance(value, list):
+        elements = [_sorted(inner, f"{path}.*", unordered) for inner in value]
+        return sorted(elements, key=_sort_key) if path in unordered else elements
+    return value
+
+
+def _sort_key(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return str(sorted((key, _sort_key(inner)) for key, inner in value.items()))
+    return (
+        str([_sort_key(inner) for inner in value])
+        if isinstance(value, list)
+        else scalar_text(value)
+    )
+
+
 def _recreation(
-    name: str, old: Mapping[str, Any], new: Mapping[str, Any], paths: Iterable[str]
-) -> Recreation:
+    name: str, old: Mapping[str, Any], new: Mapping[str, Any], paths: Iterable[str],
+    unordered: frozenset[str],
+) -> Recreation:  # fmt: skip
     worst: Recreation = "Never"
     for path in paths:
         parts = path.split(".")
         if parts[0] != name:
             continue
         before, after = _at(old, parts), _at(new, parts)
-        if same(before, after):
+        # The list of what is at the path is no list of the resource: its order counts.
+        if len(before) == len(after) and all(
+            _equal(*pair, path, unordered) for pair in zip(before, after, strict=True)
+        ):
             continue
         unknown = unknown_inside(after)
         if unknown is None or unknown.definite:

@@ -6,21 +6,25 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from sageloop.local_cloud.cloudformation.errors import invalid
-from sageloop.local_cloud.cloudformation.intrinsics import SUB_REFERENCE
+from sageloop.local_cloud.cloudformation.scalars import scalar_text
+from sageloop.local_cloud.cloudformation.template_functions import SUB_REFERENCE
 
 Graph = dict[str, frozenset[str]]
+# The value of a condition; ``None`` if it is not known.
+Conditions = Callable[[str], bool | None]
 
 
 def dependencies(
     resources: Mapping[str, Mapping[str, Any]],
     *,
     known: Iterable[str],
-    condition: Callable[[str], bool],
+    condition: Conditions,
 ) -> Graph:
     """The active resources on which each active resource depends.
 
     ``resources`` are those whose condition is true, ``known`` the names of parameters and pseudo
-    parameters.
+    parameters. Without the value of a condition, neither branch of ``Fn::If`` counts: AWS finds a
+    circle through branches only if they are selected.
 
     Raises:
         AwsError: References are unresolved (all are listed), or dependencies are circular.
@@ -40,7 +44,7 @@ def dependencies(
             "Template format error: Unresolved resource dependencies "
             f"[{', '.join(sorted(dangling))}] in the Resources block of the template"
         )
-    _refuse_cycle(needed)
+    refuse_cycle(needed)
     return needed
 
 
@@ -50,8 +54,8 @@ def depends_on(resource: Mapping[str, Any]) -> list[str]:
     return [named] if isinstance(named, str) else list(named)
 
 
-def references(value: Any, condition: Callable[[str], bool]) -> Iterator[str]:
-    """Every name that an expression refers to; of ``Fn::If`` only the selected branch."""
+def references(value: Any, condition: Conditions) -> Iterator[str]:
+    """Every name that an expression refers to; of ``Fn::If`` only the selected branch, if known."""
     if isinstance(value, list):
         for inner in value:
             yield from references(inner, condition)
@@ -59,17 +63,9 @@ def references(value: Any, condition: Callable[[str], bool]) -> Iterator[str]:
         return
     if len(value) == 1:
         ((name, argument),) = value.items()
-        if name == "Ref" and isinstance(argument, str):
-            yield argument
-            return
-        if name == "Fn::GetAtt":
-            yield argument.split(".")[0] if isinstance(argument, str) else str(argument[0])
-            return
-        if name == "Fn::Sub":
-            yield from _in_sub(argument, condition)
-            return
-        if name == "Fn::If" and isinstance(argument, list) and len(argument) == 3:
-            yield from references(argument[1 if condition(argument[0]) else 2], condition)
+        own = _REFERENCES_OF.get(name)
+        if own is not None:
+            yield from own(argument, condition)
             return
     for inner in value.values():
         yield from references(inner, condition)
@@ -100,7 +96,16 @@ def in_order(graph: Mapping[str, frozenset[str]]) -> list[str]:
     return list(ordered)
 
 
-def _in_sub(argument: Any, condition: Callable[[str], bool]) -> Iterator[str]:
+def _in_ref(argument: Any, _: Conditions) -> Iterator[str]:
+    if not isinstance(argument, dict | list):
+        yield scalar_text(argument)
+
+
+def _in_get_att(argument: Any, _: Conditions) -> Iterator[str]:
+    yield argument.split(".")[0] if isinstance(argument, str) else scalar_text(argument[0])
+
+
+def _in_sub(argument: Any, condition: Conditions) -> Iterator[str]:
     text, variables = (argument, {}) if isinstance(argument, str) else (argument[0], argument[1])
     for name in SUB_REFERENCE.findall(text):
         if not name.startswith("!") and name.strip() not in variables:
@@ -108,17 +113,36 @@ def _in_sub(argument: Any, condition: Callable[[str], bool]) -> Iterator[str]:
     yield from references(variables, condition)
 
 
-def _refuse_cycle(graph: Graph) -> None:
+def _in_if(argument: Any, condition: Conditions) -> Iterator[str]:
+    chosen = condition(argument[0])
+    if chosen is not None:
+        yield from references(argument[1 if chosen else 2], condition)
+
+
+_REFERENCES_OF: dict[str, Callable[[Any, Conditions], Iterator[str]]] = {
+    "Ref": _in_ref, "Fn::GetAtt": _in_get_att, "Fn::Sub": _in_sub, "Fn::If": _in_if,
+}  # fmt: skip
+
+
+def refuse_cycle(graph: Graph) -> None:
+    """Raise ``ValidationError`` with the resources of a circle, if there is one."""
+    circle = cycle_in(graph)
+    if circle:
+        raise invalid(
+            f"Template error: Circular dependency between resources: [{', '.join(sorted(circle))}]"
+        )
+
+
+def cycle_in(graph: Mapping[str, frozenset[str]]) -> set[str]:
+    """The nodes of a circle and those between circles; empty if there is none."""
     left = dict(graph)
     while left:
         free = [node for node, needs in left.items() if not needs & left.keys()]
         if not free:
-            raise invalid(
-                "Template error: Circular dependency between resources: "
-                f"[{', '.join(sorted(_cycle_members(left)))}]"
-            )
+            return _cycle_members(left)
         for node in free:
             del left[node]
+    return set()
 
 
 def _cycle_members(graph: Graph) -> set[str]:

@@ -8,19 +8,19 @@ a change set is computed (their values, and all that contain them, are :data:`UN
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from sageloop.local_cloud.cloudformation.errors import invalid, refused
 from sageloop.local_cloud.cloudformation.network_blocks import cidr_blocks
+from sageloop.local_cloud.cloudformation.scalars import text_of
 from sageloop.local_cloud.cloudformation.template import Template
+from sageloop.local_cloud.cloudformation.template_functions import SUB_REFERENCE
 
 # No property of any type accepts more: the longest is a function's inline code. Nested functions
 # would otherwise double a string at every level.
 _LONGEST_TEXT = 4 * 1024**2
-SUB_REFERENCE = re.compile(r"\$\{([^}]*)\}")
 
 
 class Unknown:
@@ -35,7 +35,16 @@ class Unknown:
 
 UNKNOWN = Unknown(definite=True)
 MAYBE = Unknown(definite=False)
-NO_VALUE = object()
+
+
+class _NoValue:
+    """The value of ``AWS::NoValue``."""
+
+    def __repr__(self) -> str:
+        return "AWS::NoValue"
+
+
+NO_VALUE = _NoValue()
 
 
 class ResourceLookup(Protocol):
@@ -80,6 +89,7 @@ class Resolver:
         self.scope = scope
         self._resources = resources
         self._conditions: dict[str, bool | None] = {}
+        self._unmasked: Resolver | None = None
         self._functions: dict[str, Callable[[Any], Any]] = {
             "Ref": self._ref, "Fn::GetAtt": self._get_att, "Fn::Sub": self._sub,
             "Fn::Join": self._join, "Fn::Split": self._split, "Fn::Select": self._select,
@@ -93,6 +103,18 @@ class Resolver:
     def with_resources(self, resources: ResourceLookup) -> Resolver:
         """The same scope over other resources."""
         return Resolver(self.scope, resources)
+
+    def masked(self, values: Mapping[str, Any], resources: ResourceLookup) -> Resolver:
+        """A resolver for what is shown: with other values, but the same conditions."""
+        scope = replace(self.scope, values={**self.scope.values, **values})
+        made = Resolver(scope, resources)
+        made._unmasked = self
+        return made
+
+    @property
+    def resources(self) -> ResourceLookup:
+        """The resources to which expressions refer."""
+        return self._resources
 
     def resolve(self, value: Any) -> Any:
         """The value with every function evaluated, and without ``AWS::NoValue``."""
@@ -112,6 +134,8 @@ class Resolver:
 
     def condition(self, name: str) -> bool:
         """Whether a named condition is true. Raises on an unknown or circular one."""
+        if self._unmasked is not None:
+            return self._unmasked.condition(name)
         if name in self._conditions:
             known = self._conditions[name]
             if known is None:
@@ -141,6 +165,7 @@ class Resolver:
         return name is None or self.condition(name)
 
     def _ref(self, name: Any) -> Any:
+        name = text_of(name)
         if name in self.scope.values:
             return self.scope.values[name]
         return self._resources.ref(name)
@@ -150,7 +175,7 @@ class Resolver:
         if not isinstance(parts, list) or len(parts) < 2:
             raise invalid("Template error: every Fn::GetAtt object requires two parameters")
         attribute = ".".join(text_of(self.resolve(part)) for part in parts[1:])
-        return self._resources.get_att(parts[0], attribute)
+        return self._resources.get_att(text_of(parts[0]), attribute)
 
     def _sub(self, argument: Any) -> Any:
         text, variables = (
@@ -181,12 +206,12 @@ class Resolver:
             return values
         if not isinstance(values, list):
             raise invalid("Template error: every Fn::Join object requires a list to join")
-        return _unknown_in(values) or _joined("Fn::Join", str(delimiter), values)
+        return _unknown_in(values) or _joined("Fn::Join", text_of(delimiter), values)
 
     def _split(self, argument: Any) -> Any:
         delimiter, value = _pair("Fn::Split", argument)
         value = self.resolve(value)
-        return value if isinstance(value, Unknown) else text_of(value).split(delimiter)
+        return value if isinstance(value, Unknown) else text_of(value).split(text_of(delimiter))
 
     def _select(self, argument: Any) -> Any:
         index, values = (self.resolve(part) for part in _pair("Fn::Select", argument))
@@ -259,15 +284,6 @@ class Resolver:
     def _each_in(self, argument: Any) -> bool:
         values, allowed = (self.resolve(part) for part in _pair("Fn::EachMemberIn", argument))
         return all(any(same(value, choice) for choice in allowed) for value in values)
-
-
-def text_of(value: Any) -> str:
-    """A scalar as CloudFormation formats it: booleans in lower case, whole numbers plain."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, dict | list):
-        raise invalid(f"Template error: a string was expected, got {value!r}")
-    return str(value)
 
 
 def _joined(function: str, delimiter: str, values: list[Any]) -> str:

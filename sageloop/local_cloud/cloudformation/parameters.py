@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sageloop.local_cloud.cloudformation.errors import invalid, refused
-from sageloop.local_cloud.core.user_patterns import PatternTooSlow, matches_whole
+from sageloop.local_cloud.cloudformation.allowed_patterns import all_match
+from sageloop.local_cloud.cloudformation.errors import invalid
+from sageloop.local_cloud.cloudformation.parameter_form import SSM_VALUE
+from sageloop.local_cloud.cloudformation.plain_parameters import FetchParameter, StoredParameter
+from sageloop.local_cloud.cloudformation.scalars import is_true, scalar_text
 
-_SSM_VALUE = "AWS::SSM::Parameter::Value<"
-_PLAIN = ("String", "AWS::SSM::Parameter::Name")
+_LONGEST_VALUE = 4096
+# The only dynamic reference that AWS resolves in the Parameters section has a version.
+_DYNAMIC_DEFAULT = re.compile(r"\{\{resolve:ssm:([a-zA-Z0-9_.\-/]+)(:\d+)?\}\}")
 MASK = "****"
-
-FetchSsm = Callable[[str], str | None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,7 +36,14 @@ class Parameter:
     def described(self) -> dict[str, Any]:
         """The parameter as DescribeStacks returns it."""
         shown = {"ParameterKey": self.name, "ParameterValue": MASK if self.no_echo else self.text}
-        return shown if self.resolved is None else {**shown, "ResolvedValue": self.resolved}
+        if self.resolved is None:
+            return shown
+        return {**shown, "ResolvedValue": MASK if self.no_echo else self.resolved}
+
+    @property
+    def masked(self) -> Any:
+        """The value of ``Ref`` where it is shown."""
+        return [MASK] if isinstance(self.value, list) else MASK
 
 
 def resolve_parameters(
@@ -41,7 +51,7 @@ def resolve_parameters(
     requested: Iterable[Mapping[str, Any]],
     *,
     previous: Mapping[str, Parameter],
-    fetch_ssm: FetchSsm,
+    fetch_ssm: FetchParameter,
 ) -> dict[str, Parameter]:
     """The value of every declared parameter.
 
@@ -50,7 +60,7 @@ def resolve_parameters(
         requested: The request's ``Parameters`` (``ParameterKey`` with ``ParameterValue`` or
             ``UsePreviousValue``).
         previous: The stack's parameters before this request.
-        fetch_ssm: The value of an SSM parameter, or ``None`` if it does not exist.
+        fetch_ssm: Reads a parameter of Systems Manager.
 
     Raises:
         AwsError: A parameter is unknown, missing or not allowed.
@@ -63,7 +73,7 @@ def resolve_parameters(
     made = {}
     absent = []
     for name, declaration in declared.items():
-        text = texts[name] if name in texts else _text(declaration["Default"])
+        text = texts[name] if name in texts else _default(name, declaration, fetch_ssm)
         _check(name, text, declaration)
         parameter = _made(name, text, declaration, fetch_ssm)
         if parameter is None:
@@ -97,36 +107,63 @@ def _texts(
                 )
             texts[name] = previous[name].text
         elif "ParameterValue" in one:
-            texts[name] = str(one["ParameterValue"])
+            texts[name] = scalar_text(one["ParameterValue"])
     if unknown:
         raise invalid(f"Parameters: [{', '.join(unknown)}] do not exist in the template")
     return texts
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
+def _default(name: str, declaration: Mapping[str, Any], fetch_ssm: FetchParameter) -> str:
+    text = scalar_text(declaration["Default"])
+    found = _DYNAMIC_DEFAULT.search(text)
+    if found is None:
+        return text
+    if found[2] is None:
+        raise invalid(
+            f"Template error: parameter {name} should not contain ssm versionless resolver"
+        )
+    stored = fetch_ssm(found[1] + found[2])
+    if stored is None:
+        raise invalid(f"Parameters: [ssm:{found[1]}{found[2]}] cannot be found.")
+    return text.replace(found[0], stored.value)
 
 
 def _made(
-    name: str, text: str, declaration: Mapping[str, Any], fetch_ssm: FetchSsm
+    name: str, text: str, declaration: Mapping[str, Any], fetch_ssm: FetchParameter
 ) -> Parameter | None:
     kind = declaration["Type"]
-    no_echo = _text(declaration.get("NoEcho", False)).lower() == "true"
-    if kind.startswith(_SSM_VALUE):
-        resolved = fetch_ssm(text)
-        if resolved is None:
-            return None
-        inner = kind.removeprefix(_SSM_VALUE).removesuffix(">")
-        return Parameter(
-            name=name, text=text, value=_value(resolved, inner), resolved=resolved, no_echo=no_echo
+    no_echo = is_true(declaration.get("NoEcho"))
+    if not kind.startswith(SSM_VALUE):
+        return Parameter(name=name, text=text, value=_value(text, kind), no_echo=no_echo)
+    stored = fetch_ssm(text)
+    if stored is None:
+        return None
+    inner = kind.removeprefix(SSM_VALUE).removesuffix(">")
+    _check_stored(text, stored, is_list=_is_list(inner))
+    value = _value(stored.value, inner)
+    # AWS shows a list without the spaces around its elements.
+    resolved = ",".join(map(scalar_text, value)) if isinstance(value, list) else stored.value
+    return Parameter(name=name, text=text, value=value, resolved=resolved, no_echo=no_echo)
+
+
+def _is_list(kind: str) -> bool:
+    return kind == "CommaDelimitedList" or kind.startswith("List<")
+
+
+def _check_stored(name: str, stored: StoredParameter, *, is_list: bool) -> None:
+    if stored.kind == "SecureString":
+        raise invalid(
+            f"Parameters [{name}] referenced by template have types not supported by "
+            "CloudFormation."
         )
-    return Parameter(name=name, text=text, value=_value(text, kind), no_echo=no_echo)
+    if (stored.kind == "StringList") != is_list:
+        raise invalid(
+            f"Types for SSM parameters [{name}] defined in CFN template and SSM are incompatible"
+        )
 
 
 def _value(text: str, kind: str) -> Any:
-    if kind == "CommaDelimitedList" or kind.startswith("List<"):
+    if _is_list(kind):
         parts = [part.strip() for part in text.split(",")] if text else []
         return [_number(p) for p in parts] if kind == "List<Number>" else parts
     return _number(text) if kind == "Number" else text
@@ -147,14 +184,12 @@ def _int(text: str) -> int | None:
 
 
 def _check(name: str, text: str, declaration: Mapping[str, Any]) -> None:
-    kind = declaration.get("Type")
-    if not isinstance(kind, str):
-        raise invalid(f"Template format error: Every Parameters object must contain a Type: {name}")
-    known = kind in (*_PLAIN, "Number", "CommaDelimitedList") or kind.startswith(
-        ("List<", "AWS::EC2::", "AWS::Route53::", _SSM_VALUE)
-    )
-    if not known:
-        raise refused(f"the type {kind} of parameter {name}")
+    kind = declaration["Type"]
+    size = len(text.encode())
+    if size > _LONGEST_VALUE:
+        raise invalid(
+            f"Parameter '{name}' has a value of {size} bytes, of at most {_LONGEST_VALUE}"
+        )
     items = [p.strip() for p in text.split(",")] if "List" in kind else [text]
     broken = _broken_rule(name, text, items, declaration, numeric="Number" in kind)
     if broken:
@@ -167,26 +202,17 @@ def _check(name: str, text: str, declaration: Mapping[str, Any]) -> None:
 def _broken_rule(
     name: str, text: str, items: list[str], declaration: Mapping[str, Any], *, numeric: bool
 ) -> str | None:
-    allowed = [_text(value) for value in declaration.get("AllowedValues", [])]
+    allowed = [scalar_text(value) for value in declaration.get("AllowedValues", [])]
     if allowed and not set(items) <= set(allowed):
         return f"Parameter '{name}' must be one of AllowedValues [{', '.join(allowed)}], got {text}"
     pattern = declaration.get("AllowedPattern")
-    if pattern and not _all_match(name, pattern, items):
+    if pattern is not None and not all_match(name, scalar_text(pattern), items):
         return f"Parameter '{name}' must match pattern {pattern}"
     if "MinLength" in declaration and len(text) < int(declaration["MinLength"]):
         return f"Parameter '{name}' must contain at least {declaration['MinLength']} characters"
     if "MaxLength" in declaration and len(text) > int(declaration["MaxLength"]):
         return f"Parameter '{name}' must contain at most {declaration['MaxLength']} characters"
     return _broken_number(name, items, declaration) if numeric else None
-
-
-def _all_match(name: str, pattern: str, items: list[str]) -> bool:
-    try:
-        return all(matches_whole(pattern, item) for item in items)
-    except (ValueError, PatternTooSlow) as error:
-        raise invalid(
-            f"Template validation error: AllowedPattern of parameter {name}: {error}"
-        ) from None
 
 
 def _broken_number(name: str, items: list[str], declaration: Mapping[str, Any]) -> str | None:

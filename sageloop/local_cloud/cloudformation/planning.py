@@ -17,9 +17,9 @@ from sageloop.local_cloud.cloudformation.intrinsics import (
     MAYBE,
     UNKNOWN,
     Unknown,
-    text_of,
     unknown_inside,
 )
+from sageloop.local_cloud.cloudformation.scalars import text_of
 from sageloop.local_cloud.cloudformation.state import Record, Stack
 
 
@@ -120,10 +120,12 @@ def _difference(blueprint: Blueprint, old: Record, draft: Record) -> Difference:
     properties = compare(old.properties, draft.properties, schema)
     if old.tags != draft.tags and blueprint.takes_tags(draft.type_name):
         properties.setdefault("Tags", "Never")
-    policies = (old.deletion_policy, old.replace_policy) != (
-        draft.deletion_policy, draft.replace_policy,
-    )  # fmt: skip
-    return Difference(properties, bool(compare(old.metadata, draft.metadata, None)), policies)
+    members = {
+        "Metadata": bool(compare(old.metadata, draft.metadata, None)),
+        "DeletionPolicy": old.deletion_policy != draft.deletion_policy,
+        "UpdateReplacePolicy": old.replace_policy != draft.replace_policy,
+    }
+    return Difference(properties, tuple(name for name, changed in members.items() if changed))
 
 
 def _mark(resources: _PlannedResources, draft: Record, difference: Difference) -> None:
@@ -166,17 +168,16 @@ def _removal(record: Record) -> dict[str, Any]:
 
 def _modification(old: Record, draft: Record, difference: Difference) -> dict[str, Any]:
     replacement = "Conditional" if is_custom(draft.type_name) else difference.replacement
-    members = ["Metadata"] * difference.metadata + ["DeletionPolicy"] * difference.policies
     change = {
         "Action": "Modify",
         "LogicalResourceId": old.logical_id,
         "PhysicalResourceId": old.physical_id,
         "ResourceType": draft.type_name,
         "Replacement": replacement,
-        "Scope": (["Properties"] if difference.properties else []) + members,
+        "Scope": [*(["Properties"] if difference.properties else []), *difference.members],
         "Details": [
             *(_property_detail(name, old, draft, difference) for name in difference.properties),
-            *(_member_detail(name) for name in members),
+            *(_member_detail(name) for name in difference.members),
         ],
         "BeforeContext": _context_of(old),
         "AfterContext": _context_of(draft),
@@ -189,7 +190,7 @@ def _modification(old: Record, draft: Record, difference: Difference) -> dict[st
 def _property_detail(
     name: str, old: Record, draft: Record, difference: Difference
 ) -> dict[str, Any]:
-    before, after = old.properties.get(name), draft.properties.get(name)
+    before, after = old.visible.get(name), draft.visible.get(name)
     kind = "Add" if name not in old.properties else "Modify"
     if name not in draft.properties:
         kind = "Remove"
@@ -202,7 +203,7 @@ def _property_detail(
         "BeforeValue": None if before is None else _shown(before),
         "AfterValue": None if after is None else _shown(after),
     }
-    dynamic = unknown_inside(after) is not None
+    dynamic = unknown_inside(draft.properties.get(name)) is not None
     return {
         "Target": target,
         "Evaluation": "Dynamic" if dynamic else "Static",
@@ -223,7 +224,7 @@ def _change(resource_change: dict[str, Any]) -> dict[str, Any]:
 
 
 def _context_of(record: Record) -> str:
-    shown: dict[str, Any] = {"Properties": record.properties}
+    shown: dict[str, Any] = {"Properties": record.visible}
     if record.metadata:
         shown["Metadata"] = record.metadata
     return json.dumps(shown, default=repr)

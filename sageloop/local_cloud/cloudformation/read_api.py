@@ -8,6 +8,8 @@ from typing import Any
 from sageloop.local_cloud.cloudformation.context import Context
 from sageloop.local_cloud.cloudformation.errors import invalid
 from sageloop.local_cloud.cloudformation.exports import exported, importers
+from sageloop.local_cloud.cloudformation.parameters import MASK
+from sageloop.local_cloud.cloudformation.scalars import is_true, scalar_text
 from sageloop.local_cloud.cloudformation.stack_request import (
     needed_capabilities,
     requested_template,
@@ -234,16 +236,21 @@ def _page(items: list[Any], call: Call) -> tuple[list[Any], str | None]:
 
 
 def _declarations(template: Template) -> list[dict[str, Any]]:
-    return [
-        {
-            "ParameterKey": name,
-            "ParameterType": declared.get("Type"),
-            "NoEcho": str(declared.get("NoEcho", False)).lower() == "true",
-            "Description": declared.get("Description"),
-            **({"DefaultValue": str(declared["Default"])} if "Default" in declared else {}),
-        }
-        for name, declared in template.section("Parameters").items()
-    ]
+    return [_declaration(*one) for one in template.section("Parameters").items()]
+
+
+def _declaration(name: str, declared: dict[str, Any]) -> dict[str, Any]:
+    no_echo = is_true(declared.get("NoEcho"))
+    shown = {
+        "ParameterKey": name,
+        "ParameterType": declared["Type"],
+        "NoEcho": no_echo,
+        "Description": declared.get("Description"),
+    }
+    if "Default" in declared:
+        # Whether AWS masks a default with NoEcho here is unverified; it masks the values.
+        shown["DefaultValue"] = MASK if no_echo else scalar_text(declared["Default"])
+    return shown
 
 
 def _capabilities(template: Template) -> dict[str, Any]:

@@ -11,10 +11,11 @@ from typing import Any
 from sageloop.local_cloud.cloudformation.cancellation import Cancellation
 from sageloop.local_cloud.cloudformation.context import Context, unique_names
 from sageloop.local_cloud.cloudformation.custom_resources import is_custom
-from sageloop.local_cloud.cloudformation.dynamic import resolve_dynamic
+from sageloop.local_cloud.cloudformation.dynamic import resolve_available, resolve_secrets
 from sageloop.local_cloud.cloudformation.errors import Cancelled, ResourceFailed, reason_of
 from sageloop.local_cloud.cloudformation.providers.base import (
     Provider,
+    Resource,
     ResourceRequest,
 )
 from sageloop.local_cloud.cloudformation.state import Record, Stack
@@ -84,7 +85,7 @@ class ResourceOperations:
             self._stack.keep(replace(attempt, failed="update"))
             self._note(attempt, "UPDATE_FAILED", reason=self._reason(error))
             return False
-        new = replace(desired, physical_id=made.physical_id, attributes=dict(made.attributes))
+        new = _applied(desired, made)
         if new.physical_id != old.physical_id:
             # The physical id may be that of a superseded resource: a rollback's return to it.
             self._stack.readopt(new.physical_id, new.type_name)
@@ -127,7 +128,7 @@ class ResourceOperations:
         except Exception as error:  # as above
             self._failed_create(draft, status, error, old)
             return None
-        record = replace(draft, physical_id=made.physical_id, attributes=dict(made.attributes))
+        record = _applied(draft, made)
         self._note(
             record, f"{status}_IN_PROGRESS", reason="Resource creation Initiated",
             with_properties=True,
@@ -158,11 +159,20 @@ class ResourceOperations:
         def client(service: str) -> Any:
             return cloud.client(service, principal=stack.acting, region=stack.region, via=stack.via)
 
+        def with_secrets(properties: Mapping[str, Any], *, former: bool) -> dict[str, Any]:
+            if is_custom(record.type_name):  # receives the references themselves, as on AWS
+                return dict(properties)
+            resolve = resolve_available if former else resolve_secrets
+            resolved: dict[str, Any] = resolve(dict(properties), client)
+            return resolved
+
         return ResourceRequest(
             cloud=cloud, type_name=record.type_name, logical_id=record.logical_id,
             stack_id=stack.stack_id, stack_name=stack.name, account_id=stack.account_id,
-            region=stack.region, properties=resolve_dynamic(dict(record.properties), client),
-            previous=resolve_dynamic(dict(previous.properties), client) if previous else {},
+            region=stack.region,
+            # A deletion is of what the resource was before.
+            properties=with_secrets(record.properties, former=record is previous),
+            previous=with_secrets(previous.properties, former=True) if previous else {},
             physical_id=physical_id,
             attributes=dict(previous.attributes) if previous else {},
             tags=dict(self._tags),
@@ -183,10 +193,16 @@ class ResourceOperations:
         self._stack.note(
             record.logical_id, record.physical_id, record.type_name, status,
             self._context.now(), reason=reason, listed=listed,
-            properties=json.dumps(record.properties, default=str) if with_properties else None,
+            properties=json.dumps(record.visible, default=str) if with_properties else None,
         )  # fmt: skip
 
 
 def _id_of(error: Exception) -> str | None:
     """The physical id in the response of a resource that failed."""
     return error.physical_id if isinstance(error, ResourceFailed) else None
+
+
+def _applied(record: Record, made: Resource) -> Record:
+    return replace(
+        record, physical_id=made.physical_id, attributes=dict(made.attributes), no_echo=made.no_echo
+    )

@@ -76,9 +76,9 @@ class Rollback:
     def _is_touched(self, now: Record, before: Record) -> bool:
         if now.failed or now.physical_id != before.physical_id:
             return True
-        if compare(now.properties, before.properties, None):
-            return True
         schema = self._context.schema_of(now.type_name)
+        if compare(now.properties, before.properties, schema):
+            return True
         return schema is not None and "Tags" in schema.properties and now.tags != before.tags
 
     def _note_restored(self, record: Record) -> None:

@@ -43,6 +43,18 @@ class Schema:
     defaults: Mapping[str, Any]
     document: Mapping[str, Any] = field(repr=False, compare=False)
 
+    @property
+    def unordered(self) -> frozenset[str]:
+        """The list of tags, if the schema says that its order has no meaning.
+
+        Of other lists the schemas say so too, even of the containers of an inference pipeline,
+        which are invoked in their order: there a new order is a change.
+        """
+        tags = self.document.get("tagging", {}).get("tagProperty", "/properties/Tags")
+        name = str(tags).removeprefix("/properties/")
+        node = self.document.get("properties", {}).get(name, {})
+        return frozenset((name,) if node.get("insertionOrder") is False else ())
+
 
 def is_custom(type_name: str) -> bool:
     """Whether a type is a custom resource."""

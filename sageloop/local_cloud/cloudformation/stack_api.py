@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from sageloop.local_cloud.cloudformation.context import Context
@@ -11,14 +13,14 @@ from sageloop.local_cloud.cloudformation.errors import ResourceFailed, invalid, 
 from sageloop.local_cloud.cloudformation.planning import plan
 from sageloop.local_cloud.cloudformation.stack_orchestrator import OnFailure, StackOrchestrator
 from sageloop.local_cloud.cloudformation.stack_request import (
-    desired_state,
     refuse_unsupported_members,
-    requested_template,
-    validated_blueprint,
+    requested_blueprint,
 )
 from sageloop.local_cloud.cloudformation.state import Stack
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
+
+log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{0,127}")
 _ON_FAILURE: dict[str, OnFailure] = {
@@ -44,20 +46,10 @@ class StackApi:
             raise AwsError("AlreadyExistsException", f"Stack [{name}] already exists")
         stack = self._context.store.add(name, call.region, call.account_id, self._context.now())
         try:
-            self._configure(stack, call)
-            template = requested_template(self._context, call)
-            desired = desired_state(self._context, call, stack, template)
-            blueprint = validated_blueprint(self._context, stack, desired)
+            self._create(stack, call)
         except BaseException:  # after any error, no stack must remain
             self._context.store.forget(stack)
             raise
-        stack.termination_protection = params.get("EnableTerminationProtection") is True
-        on_failure = _ON_FAILURE[params.get("OnFailure", "ROLLBACK")]
-        self._orchestrator.start_create(
-            stack, blueprint, token=params.get("ClientRequestToken"),
-            on_failure="DO_NOTHING" if stack.disable_rollback else on_failure,
-            keep_new=params.get("RetainExceptOnCreate") is not True,
-        )  # fmt: skip
         return {"StackId": stack.stack_id}
 
     @operation("UpdateStack")
@@ -72,9 +64,7 @@ class StackApi:
             raise invalid(
                 f"Stack:{stack.stack_id} is in {stack.status} state and can not be updated."
             )
-        template = requested_template(self._context, call, stack)
-        desired = desired_state(self._context, call, stack, template)
-        blueprint = validated_blueprint(self._context, stack, desired)
+        blueprint = requested_blueprint(self._context, call, stack)
         try:
             if plan(blueprint).is_empty:
                 raise invalid("No updates are to be performed.")
@@ -177,6 +167,22 @@ class StackApi:
         """The stored stack policy."""
         return {"StackPolicyBody": self._get(call).policy}
 
+    def _create(self, stack: Stack, call: Call) -> None:
+        params = call.params
+        on_failure = _on_failure(params)
+        self._configure(stack, call)
+        blueprint = requested_blueprint(self._context, call, stack)
+        try:
+            plan(blueprint)
+        except ResourceFailed as failure:
+            # A missing import fails the creation itself, as on AWS.
+            log.debug("stack %s will fail: %s", stack.name, failure.reason)
+        stack.termination_protection = params.get("EnableTerminationProtection") is True
+        self._orchestrator.start_create(
+            stack, blueprint, token=params.get("ClientRequestToken"), on_failure=on_failure,
+            keep_new=params.get("RetainExceptOnCreate") is not True,
+        )  # fmt: skip
+
     def _get(self, call: Call, message: str = "Stack [{}] does not exist") -> Stack:
         return self._context.store.get(call.params["StackName"], call.region, message=message)
 
@@ -185,6 +191,20 @@ class StackApi:
         stack.principal = call.principal
         stack.disable_rollback = call.params.get("DisableRollback") is True
         stack.timeout_minutes = call.params.get("TimeoutInMinutes", stack.timeout_minutes)
+
+
+def _on_failure(params: Mapping[str, Any]) -> OnFailure:
+    requested, disabled = params.get("OnFailure"), params.get("DisableRollback") is True
+    if requested is None:
+        return "DO_NOTHING" if disabled else "ROLLBACK"
+    if disabled:
+        raise invalid("You can specify either DisableRollback or OnFailure, but not both.")
+    if requested not in _ON_FAILURE:
+        raise invalid(
+            f"1 validation error detected: Value '{requested}' at 'onFailure' failed to satisfy "
+            f"constraint: Member must satisfy enum value set: [{', '.join(_ON_FAILURE)}]"
+        )
+    return _ON_FAILURE[requested]
 
 
 def _check_name(name: str) -> None:

@@ -12,6 +12,7 @@ from sageloop.local_cloud.cloudformation.context import Context
 from sageloop.local_cloud.cloudformation.deployment import Blueprint
 from sageloop.local_cloud.cloudformation.errors import invalid, refused
 from sageloop.local_cloud.cloudformation.parameters import resolve_parameters
+from sageloop.local_cloud.cloudformation.plain_parameters import PlainParameters
 from sageloop.local_cloud.cloudformation.state import DesiredState, Stack
 from sageloop.local_cloud.cloudformation.template import (
     MAX_BODY_BYTES,
@@ -62,14 +63,28 @@ def requested_template(context: Context, call: Call, stack: Stack | None = None)
     return parse_template(text)
 
 
-def desired_state(context: Context, call: Call, stack: Stack, template: Template) -> DesiredState:
+def requested_blueprint(context: Context, call: Call, stack: Stack) -> Blueprint:
+    """What a request makes of a stack, after every check that precedes the first creation.
+
+    Raises:
+        AwsError: The template, a parameter or another member of the request is not allowed.
+
+    """
+    template = requested_template(context, call, stack)
+    plain = plain_parameters(context, call, stack)
+    desired = desired_state(call, stack, template, plain)
+    return validated_blueprint(context, stack, desired, plain)
+
+
+def desired_state(
+    call: Call, stack: Stack, template: Template, plain: PlainParameters
+) -> DesiredState:
     """The desired state of a stack by a request."""
     declared = template.section("Parameters")
     requested = call.params.get("Parameters") or []
-    principal = call.params.get("RoleARN") or stack.role_arn or call.principal
     parameters = resolve_parameters(
         declared, requested, previous=stack.desired.parameters,
-        fetch_ssm=lambda name: context.ssm_value(principal, stack.region, name),
+        fetch_ssm=plain.find,
     )  # fmt: skip
     new_tags = call.params.get("Tags")
     tags = (
@@ -83,14 +98,26 @@ def desired_state(context: Context, call: Call, stack: Stack, template: Template
     )
 
 
-def validated_blueprint(context: Context, stack: Stack, desired: DesiredState) -> Blueprint:
+def plain_parameters(
+    context: Context, call: Call, stack: Stack, role_arn: str | None = None
+) -> PlainParameters:
+    """Systems Manager's parameters, read as the role of the request or stack, else its caller."""
+    role = role_arn or call.params.get("RoleARN") or stack.role_arn
+    return context.plain_parameters(
+        role or call.principal, stack.region, via="" if role else "cloudformation.amazonaws.com"
+    )
+
+
+def validated_blueprint(
+    context: Context, stack: Stack, desired: DesiredState, plain: PlainParameters
+) -> Blueprint:
     """A blueprint that has passed every check that precedes the first creation.
 
     Raises:
         AwsError: Something is unsupported, a rule fails, or a capability is missing.
 
     """
-    blueprint = Blueprint(context, stack, desired)
+    blueprint = Blueprint(context, stack, desired, plain)
     context.preflight(desired.template, blueprint.resources)
     _check_rules(blueprint)
     _check_capabilities(blueprint)

@@ -12,6 +12,7 @@ from typing import Any
 from sageloop.local_cloud.cloudformation.errors import invalid
 from sageloop.local_cloud.cloudformation.parameters import Parameter
 from sageloop.local_cloud.cloudformation.template import EMPTY, Template
+from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.naming import regional_arn
 
 STACK_TYPE = "AWS::CloudFormation::Stack"
@@ -21,15 +22,17 @@ STACK_TYPE = "AWS::CloudFormation::Stack"
 class Record:
     """A resource of a stack as it was last applied.
 
-    ``properties`` are resolved except for dynamic references. ``failed`` names the last operation
-    on it (``create``, ``update``) if that failed, so that the next one does not treat it as
-    current.
+    ``properties`` are resolved except for references to secrets; ``shown`` are the properties with
+    asterisks for values with NoEcho (``None``: nothing is masked). ``failed`` names the last
+    operation on it (``create``, ``update``) if that failed, so that the next one does not treat it
+    as current. ``no_echo`` is that of a custom resource's response.
     """
 
     logical_id: str
     type_name: str
     physical_id: str
     properties: Mapping[str, Any] = field(default_factory=dict)
+    shown: Mapping[str, Any] | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     needs: frozenset[str] = frozenset()
@@ -37,6 +40,12 @@ class Record:
     replace_policy: str = "Delete"
     tags: Mapping[str, str] = field(default_factory=dict)
     failed: str = ""
+    no_echo: bool = False
+
+    @property
+    def visible(self) -> Mapping[str, Any]:
+        """The properties as events and change sets show them."""
+        return self.properties if self.shown is None else self.shown
 
 
 @dataclass(slots=True)
@@ -252,8 +261,10 @@ class StackStore:
         self._live: dict[tuple[str, str], str] = {}
 
     def add(self, name: str, region: str, account_id: str, now: datetime) -> Stack:
-        """A new stack in REVIEW_IN_PROGRESS; the caller has checked that the name is free."""
+        """A new stack in REVIEW_IN_PROGRESS. Raises ``AwsError`` if the name is in use."""
         with self._lock:
+            if self.find(name, region) is not None:
+                raise AwsError("AlreadyExistsException", f"Stack [{name}] already exists")
             stack = Stack(
                 stack_id=regional_arn(
                     "cloudformation", region, account_id, f"stack/{name}/{uuid.uuid4()}"

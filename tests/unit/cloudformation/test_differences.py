@@ -10,6 +10,7 @@ from sageloop.local_cloud.cloudformation.intrinsics import MAYBE, UNKNOWN
 class _Schema:
     create_only: frozenset[str] = frozenset(("Name", "Code.Bucket", "Rules.*.Id"))
     properties: frozenset[str] = frozenset(("Name", "Code", "Rules", "Size"))
+    unordered: frozenset[str] = frozenset(("Tags", "Rules.*.Values"))
     primary_identifier: tuple[str, ...] = ("Name",)
 
 
@@ -43,3 +44,24 @@ def test_replacement_under_the_same_name_collides() -> None:
     assert collides({"Name": "a"}, {"Name": "a"}, _Schema())
     assert not collides({"Name": "a"}, {"Name": "b"}, _Schema())
     assert not collides({}, {}, _Schema())
+
+
+def test_order_counts_only_where_the_schema_says_so() -> None:
+    first, second = {"Key": "a", "Value": True}, {"Key": "b", "Value": 1}
+    turned = [{"Key": "b", "Value": "1"}, {"Key": "a", "Value": "true"}]
+
+    assert compare({"Tags": [first, second]}, {"Tags": turned}, _Schema()) == {}
+    assert compare({"Size": [first, second]}, {"Size": turned}, _Schema()) == {"Size": "Never"}
+    assert compare({"Tags": [first, first]}, {"Tags": [first, second]}, _Schema()) != {}
+
+
+def test_order_of_a_nested_list_has_no_meaning_by_its_own_path() -> None:
+    old = {"Rules": [{"Id": 1, "Values": ["x", "y"]}, {"Id": 2}]}
+    new = {"Rules": [{"Id": 1, "Values": ["y", "x"]}, {"Id": 2}]}
+
+    assert compare(old, new, _Schema()) == {}
+    assert compare(old, {"Rules": old["Rules"][::-1]}, _Schema()) == {"Rules": "Always"}
+
+
+def test_unknown_element_of_an_unordered_list_is_a_change() -> None:
+    assert compare({"Tags": ["a", "b"]}, {"Tags": ["b", UNKNOWN]}, _Schema()) == {"Tags": "Never"}

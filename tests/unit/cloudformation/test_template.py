@@ -7,9 +7,13 @@ from sageloop.local_cloud.core.errors import AwsError
 
 YAML = """
 AWSTemplateFormatVersion: 2010-09-09
+Parameters:
+  Stage: {Type: String}
 Conditions:
   Prod: !Equals [!Ref Stage, prod]
 Resources:
+  Other:
+    Type: AWS::SNS::Topic
   Topic:
     Type: AWS::SNS::Topic
     Properties:
@@ -53,6 +57,7 @@ def test_template_text_is_kept_byte_for_byte() -> None:
         ('{"Resources": {"A": {"Type": "X", "Propertys": {}}}}', "Propertys"),
         ('{"Resources": {"A": {"Type": "X", "DeletionPolicy": "Keep"}}}', "Keep"),
         ('{"Transform": "AWS::Serverless-2016-10-31", "Resources": {}}', "Serverless"),
+        ('{"Parameters": {"P": {"Type": "Colour"}}, "Resources": {"A": {"Type": "X"}}}', "Colour"),
         ('{"Nonsense": 1, "Resources": {"A": {"Type": "X"}}}', "Nonsense"),
     ],
 )

@@ -14,6 +14,7 @@ from sageloop.local_cloud.cloudformation.providers.calls import invoke, unless_g
 from sageloop.local_cloud.cloudformation.providers.context import ProviderContext
 from sageloop.local_cloud.cloudformation.providers.coverage import Coverage, names
 from sageloop.local_cloud.cloudformation.providers.tagging import Tagging
+from sageloop.local_cloud.cloudformation.scalars import scalar_text
 from sageloop.local_cloud.core.errors import AwsError
 
 Convert = Callable[[Any], Any]
@@ -40,7 +41,7 @@ class Name:
         """The physical name."""
         name = request.properties.get(self.property)
         if name is not None:
-            return str(name)
+            return scalar_text(name)
         made = str(request.unique_name(max_length=self.max_length))
         return made.lower() if self.lower else made
 
@@ -224,7 +225,7 @@ class ApiResource:
             name = {**request.previous, **request.properties}.get(self.name.property)
         return ProviderContext(
             request=request, service=self.service, id=request.physical_id,
-            name=request.physical_id if name is None else str(name), attributes=attributes,
+            name=request.physical_id if name is None else scalar_text(name), attributes=attributes,
         )  # fmt: skip
 
     def _create_params(self, context: ProviderContext) -> dict[str, Any]:

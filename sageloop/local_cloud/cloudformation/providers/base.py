@@ -39,10 +39,14 @@ class ResourceRequest:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A created resource: the value of ``Ref``, and those of ``Fn::GetAtt`` by name."""
+    """A created resource: the value of ``Ref``, and those of ``Fn::GetAtt`` by name.
+
+    With ``no_echo`` the attributes are masked where they are shown.
+    """
 
     physical_id: str
     attributes: dict[str, Any] = field(default_factory=dict)
+    no_echo: bool = False
 
 
 class Provider(Protocol):

@@ -7,13 +7,13 @@ determines the conversion; an unknown name is an error, never ignored.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from botocore import xform_name
 from botocore.exceptions import ClientError, ParamValidationError
 
+from sageloop.local_cloud.cloudformation.scalars import document_text
 from sageloop.local_cloud.core.errors import AwsError
 
 
@@ -73,7 +73,7 @@ def _map(value: Any, shape: Any, path: str) -> dict[str, Any]:
 
 
 def _string(value: Any, _: Any, path: str) -> str:
-    return text_of(value)
+    return document_text(value)
 
 
 def _integer(value: Any, _: Any, path: str) -> int:
@@ -102,7 +102,7 @@ def _boolean(value: Any, _: Any, path: str) -> bool:
 
 
 def _blob(value: Any, _: Any, path: str) -> bytes:
-    return value if isinstance(value, bytes) else text_of(value).encode()
+    return value if isinstance(value, bytes) else document_text(value).encode()
 
 
 _CONVERTERS: dict[str, Callable[[Any, Any, str], Any]] = {
@@ -114,22 +114,6 @@ _CONVERTERS: dict[str, Callable[[Any, Any, str], Any]] = {
 
 def _wrong(path: str, expected: str, value: Any) -> AwsError:
     return AwsError("ValidationException", f"{path} must be {expected}, got {value!r}")
-
-
-def text_of(value: Any) -> str:
-    """A value as text for AWS's APIs: documents as JSON, booleans in lower case."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Mapping | list):
-        return json.dumps(value)
-    return str(value)
-
-
-def is_true(value: Any) -> bool:
-    """Whether a template's boolean (possibly a string) is true."""
-    return text_of(value).lower() == "true" if value is not None else False
 
 
 def value_at(document: Any, path: str) -> Any:

@@ -14,7 +14,6 @@ from sageloop.local_cloud.cloudformation.providers.api import (
     takes,
 )
 from sageloop.local_cloud.cloudformation.providers.base import Resource, ResourceRequest
-from sageloop.local_cloud.cloudformation.providers.calls import is_true
 from sageloop.local_cloud.cloudformation.providers.context import ProviderContext
 from sageloop.local_cloud.cloudformation.providers.coverage import (
     Coverage,
@@ -22,6 +21,7 @@ from sageloop.local_cloud.cloudformation.providers.coverage import (
     names,
 )
 from sageloop.local_cloud.cloudformation.providers.tagging import Tagging
+from sageloop.local_cloud.cloudformation.scalars import is_true
 from sageloop.local_cloud.core.errors import AwsError
 
 _TABLE = {"TableName": "{id}"}

@@ -11,12 +11,13 @@ from sageloop.local_cloud.cloudformation.providers.api import (
     setting,
     takes,
 )
-from sageloop.local_cloud.cloudformation.providers.calls import is_true, unless_gone, value_at
+from sageloop.local_cloud.cloudformation.providers.calls import unless_gone, value_at
 from sageloop.local_cloud.cloudformation.providers.context import ProviderContext
 from sageloop.local_cloud.cloudformation.providers.coverage import CoveredProvider, names
 from sageloop.local_cloud.cloudformation.providers.ec2_endpoints import FLOW_LOG, VPC_ENDPOINT
 from sageloop.local_cloud.cloudformation.providers.ec2_security import SECURITY
 from sageloop.local_cloud.cloudformation.providers.ec2_tags import ec2_tags
+from sageloop.local_cloud.cloudformation.scalars import is_true
 
 
 def _vpc_defaults(context: ProviderContext) -> dict[str, Any]:

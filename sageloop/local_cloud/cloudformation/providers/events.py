@@ -16,6 +16,7 @@ from sageloop.local_cloud.cloudformation.providers.api import (
 from sageloop.local_cloud.cloudformation.providers.context import ProviderContext
 from sageloop.local_cloud.cloudformation.providers.coverage import CoveredProvider, names
 from sageloop.local_cloud.cloudformation.providers.tagging import Tagging
+from sageloop.local_cloud.cloudformation.scalars import scalar_text
 from sageloop.local_cloud.core.errors import AwsError
 
 _GONE = names("ResourceNotFoundException")
@@ -24,7 +25,7 @@ _TAGS = Tagging(on={"ResourceARN": "{att[Arn]}"})
 
 def _bus(context: ProviderContext) -> dict[str, str]:
     name = {**context.previous, **context.properties}.get("EventBusName")
-    return {} if name is None else {"EventBusName": str(name)}
+    return {} if name is None else {"EventBusName": scalar_text(name)}
 
 
 def _rule_name(context: ProviderContext) -> str:
@@ -32,8 +33,8 @@ def _rule_name(context: ProviderContext) -> str:
 
 
 def _put_targets(context: ProviderContext) -> None:
-    before = {str(t["Id"]): t for t in context.previous.get("Targets") or ()}
-    after = {str(t["Id"]): t for t in context.properties.get("Targets") or ()}
+    before = {scalar_text(t["Id"]): t for t in context.previous.get("Targets") or ()}
+    after = {scalar_text(t["Id"]): t for t in context.properties.get("Targets") or ()}
     _remove_targets(context, sorted(before.keys() - after.keys()))
     changed = [t for name, t in after.items() if before.get(name) != t]
     if changed:

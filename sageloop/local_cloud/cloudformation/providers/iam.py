@@ -12,11 +12,12 @@ from sageloop.local_cloud.cloudformation.providers.api import (
     setting,
     takes,
 )
-from sageloop.local_cloud.cloudformation.providers.calls import text_of, unless_gone, value_at
+from sageloop.local_cloud.cloudformation.providers.calls import unless_gone, value_at
 from sageloop.local_cloud.cloudformation.providers.context import ProviderContext
 from sageloop.local_cloud.cloudformation.providers.coverage import CoveredProvider, names
 from sageloop.local_cloud.cloudformation.providers.iam_inline import InlinePolicy, RolePolicy
 from sageloop.local_cloud.cloudformation.providers.tagging import Tagging
+from sageloop.local_cloud.cloudformation.scalars import document_text
 
 _GONE = names("NoSuchEntity")
 _ROLE = {"RoleName": "{id}"}
@@ -71,7 +72,7 @@ def _new_version(context: ProviderContext) -> None:
     if len(versions) >= _MOST_VERSIONS:
         oldest = min(spare, key=lambda v: int(v["VersionId"].removeprefix("v")))
         context.call("DeletePolicyVersion", PolicyArn=context.id, VersionId=oldest["VersionId"])
-    document = text_of(context.properties["PolicyDocument"])
+    document = document_text(context.properties["PolicyDocument"])
     context.call(
         "CreatePolicyVersion", PolicyArn=context.id, PolicyDocument=document, SetAsDefault=True
     )

@@ -16,6 +16,7 @@ from sageloop.local_cloud.cloudformation.providers.context import ProviderContex
 from sageloop.local_cloud.cloudformation.providers.coverage import CoveredProvider, names
 from sageloop.local_cloud.cloudformation.providers.inline_code import zip_of_inline_code
 from sageloop.local_cloud.cloudformation.providers.tagging import Tagging
+from sageloop.local_cloud.cloudformation.scalars import scalar_text
 
 _FUNCTION = {"FunctionName": "{id}"}
 _GONE = names("ResourceNotFoundException")
@@ -37,7 +38,7 @@ def _code(context: ProviderContext) -> dict[str, Any]:
     code = dict(context.properties["Code"])
     if "ZipFile" in code:
         code["ZipFile"] = zip_of_inline_code(
-            str(code["ZipFile"]), str(context.properties.get("Runtime", ""))
+            scalar_text(code["ZipFile"]), str(context.properties.get("Runtime", ""))
         )
     return code
 

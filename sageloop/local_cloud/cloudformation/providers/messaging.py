@@ -11,11 +11,12 @@ from sageloop.local_cloud.cloudformation.providers.api import (
     Step,
     takes,
 )
-from sageloop.local_cloud.cloudformation.providers.calls import text_of, unless_gone
+from sageloop.local_cloud.cloudformation.providers.calls import unless_gone
 from sageloop.local_cloud.cloudformation.providers.context import ProviderContext
 from sageloop.local_cloud.cloudformation.providers.coverage import CoveredProvider, names
 from sageloop.local_cloud.cloudformation.providers.policies import PolicyOn
 from sageloop.local_cloud.cloudformation.providers.tagging import Tagging
+from sageloop.local_cloud.cloudformation.scalars import document_text
 from sageloop.local_cloud.core.naming import regional_arn
 
 _NO_TOPIC = names("NotFound NotFoundException")
@@ -59,7 +60,9 @@ def _gather(properties: str) -> Callable[[ProviderContext, dict[str, Any]], None
     inside = names(properties)
 
     def prepare(context: ProviderContext, params: dict[str, Any]) -> None:
-        attributes = {name: text_of(params.pop(name)) for name in sorted(inside & params.keys())}
+        attributes = {
+            name: document_text(params.pop(name)) for name in sorted(inside & params.keys())
+        }
         if attributes:
             params["Attributes"] = attributes
 
@@ -71,7 +74,7 @@ def _changes(context: ProviderContext, properties: str, defaults: dict[str, str]
     for name in properties.split():
         value = context.properties.get(name)
         if value != context.previous.get(name):
-            changes[name] = defaults.get(name, "") if value is None else text_of(value)
+            changes[name] = defaults.get(name, "") if value is None else document_text(value)
     return changes
 
 
@@ -103,7 +106,7 @@ def _log_deliveries(context: ProviderContext) -> None:
                     "SetTopicAttributes",
                     TopicArn=context.id,
                     AttributeName=f"{prefix}{name}",
-                    AttributeValue=text_of(value),
+                    AttributeValue=document_text(value),
                 )
 
 
@@ -143,7 +146,7 @@ class _Fifo(ApiResource):
     """A FIFO topic or queue, whose generated name must end in ``.fifo``."""
 
     def _create_params(self, context: ProviderContext) -> dict[str, Any]:
-        fifo = text_of(
+        fifo = document_text(
             context.properties.get("FifoTopic", context.properties.get("FifoQueue", False))
         )
         if fifo == "true" and not context.name.endswith(".fifo"):

@@ -8,8 +8,9 @@ from typing import Any
 
 from sageloop.local_cloud.cloudformation.providers.api import refuse_unknown
 from sageloop.local_cloud.cloudformation.providers.base import Resource, ResourceRequest
-from sageloop.local_cloud.cloudformation.providers.calls import invoke, text_of, unless_gone
+from sageloop.local_cloud.cloudformation.providers.calls import invoke, unless_gone
 from sageloop.local_cloud.cloudformation.providers.coverage import Coverage
+from sageloop.local_cloud.cloudformation.scalars import document_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ class PolicyOn:
         """Set the policy on each resource."""
         refuse_unknown(request, self.coverage)
         for target in self._targets(request.properties):
-            self._set(request, target, text_of(request.properties["PolicyDocument"]))
+            self._set(request, target, document_text(request.properties["PolicyDocument"]))
         if isinstance(request.properties[self.on], str):
             return Resource(request.properties[self.on])
         made = str(request.unique_name(max_length=128))
@@ -46,7 +47,7 @@ class PolicyOn:
         refuse_unknown(request, self.coverage)
         targets = self._targets(request.properties)
         for target in targets:
-            self._set(request, target, text_of(request.properties["PolicyDocument"]))
+            self._set(request, target, document_text(request.properties["PolicyDocument"]))
         for target in self._targets(request.previous):
             if target not in targets:
                 self._clear(request, target)
@@ -62,7 +63,7 @@ class PolicyOn:
         return [listed] if isinstance(listed, str) else list(listed)
 
     def _clear(self, request: ResourceRequest, target: str) -> None:
-        text = text_of(_owners_topic(request, target)) if self.service == "sns" else ""
+        text = document_text(_owners_topic(request, target)) if self.service == "sns" else ""
         unless_gone(self.gone, lambda: self._set(request, target, text))
 
     def _set(self, request: ResourceRequest, target: str, text: str) -> None:

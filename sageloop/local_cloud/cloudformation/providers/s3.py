@@ -16,7 +16,7 @@ from sageloop.local_cloud.cloudformation.providers.api import (
     setting,
     takes,
 )
-from sageloop.local_cloud.cloudformation.providers.calls import error_code, is_true
+from sageloop.local_cloud.cloudformation.providers.calls import error_code
 from sageloop.local_cloud.cloudformation.providers.context import ProviderContext
 from sageloop.local_cloud.cloudformation.providers.coverage import CoveredProvider, names
 from sageloop.local_cloud.cloudformation.providers.s3_forms import (
@@ -30,6 +30,7 @@ from sageloop.local_cloud.cloudformation.providers.s3_forms import (
     website,
 )
 from sageloop.local_cloud.cloudformation.providers.tagging import desired_tags
+from sageloop.local_cloud.cloudformation.scalars import is_true, scalar_text
 
 _BUCKET = {"Bucket": "{id}"}
 _ACLS = {
@@ -63,8 +64,10 @@ def _put_tags(context: ProviderContext) -> None:
 
 
 def _put_inventories(context: ProviderContext) -> None:
-    desired = {str(i["Id"]): i for i in context.properties.get("InventoryConfigurations") or ()}
-    before = {str(i["Id"]) for i in context.previous.get("InventoryConfigurations") or ()}
+    desired = {
+        scalar_text(i["Id"]): i for i in context.properties.get("InventoryConfigurations") or ()
+    }
+    before = {scalar_text(i["Id"]) for i in context.previous.get("InventoryConfigurations") or ()}
     for name in sorted(before - desired.keys()):
         context.call("DeleteBucketInventoryConfiguration", Bucket=context.id, Id=name)
     for name, inventory in desired.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sageloop.local_cloud.cloudformation.providers.calls import is_true
+from sageloop.local_cloud.cloudformation.scalars import is_true
 
 Form = dict[str, Any]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sageloop.local_cloud.cloudformation.providers.context import ProviderContext
+from sageloop.local_cloud.cloudformation.scalars import scalar_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,5 +79,5 @@ def as_map(tags: Any) -> dict[str, str]:
     if tags is None:
         return {}
     if isinstance(tags, Mapping):
-        return {str(k): str(v) for k, v in tags.items()}
-    return {str(t["Key"]): str(t.get("Value", "")) for t in tags}
+        return {scalar_text(k): scalar_text(v) for k, v in tags.items()}
+    return {scalar_text(t["Key"]): scalar_text(t.get("Value", "")) for t in tags}

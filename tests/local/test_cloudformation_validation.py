@@ -1,0 +1,478 @@
+"""Templates that AWS refuses are refused by every request, and leave no stack behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.local.cloudformation_harness import Bench, custom, fresh, make_bench, template, thing
+
+HEAD = "Resources:\n  A:\n    Type: Test::Unit::Thing\n"
+
+
+@pytest.fixture(scope="module")
+def made() -> Iterator[Bench]:
+    bench = make_bench()
+    yield bench
+    bench.cloud.stop()
+
+
+@pytest.fixture
+def bench(made: Bench) -> Bench:
+    return fresh(made)
+
+
+def message_of(error: pytest.ExceptionInfo[ClientError]) -> str:
+    details = error.value.response["Error"]
+    assert details["Code"] == "ValidationError"
+    return str(details["Message"])
+
+
+def refusal(bench: Bench, text: str) -> str:
+    """The one message with which every request refuses a template; no stack remains."""
+    cfn = bench.cfn
+    messages = []
+    with pytest.raises(ClientError) as error:
+        cfn.validate_template(TemplateBody=text)
+    messages.append(message_of(error))
+    with pytest.raises(ClientError) as error:
+        cfn.create_stack(StackName="s", TemplateBody=text)
+    messages.append(message_of(error))
+    with pytest.raises(ClientError) as error:
+        cfn.create_change_set(
+            StackName="s", ChangeSetName="set", ChangeSetType="CREATE", TemplateBody=text
+        )
+    messages.append(message_of(error))
+    assert cfn.list_stacks()["StackSummaries"] == []
+    assert bench.create("s", {"A": thing()}) == "CREATE_COMPLETE"
+    with pytest.raises(ClientError) as error:
+        cfn.update_stack(StackName="s", TemplateBody=text)
+    messages.append(message_of(error))
+    assert bench.stack("s")["StackStatus"] == "CREATE_COMPLETE"
+    (message,) = set(messages)
+    return message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (HEAD + "    Properties: {Size:}", "[/Resources/A/Properties/Size] 'null' values are"),
+        (HEAD + "    Properties: {Tags: [null]}", "[/Resources/A/Properties/Tags/0] 'null'"),
+        (HEAD + "Parameters:\n", "[/Parameters] 'null' values are not allowed in templates"),
+        (HEAD + "Outputs: {O: {Value: null}}", "[/Outputs/O/Value] 'null' values are not"),
+        ("Resources:\n", "[/Resources] 'null' values are not allowed in templates"),
+        ("Resources: {}", "At least one Resources member must be defined."),
+        (HEAD + "Outputs: {O: {Description: x}}", "[/Outputs/O] Every Outputs member must contain"),
+        (HEAD + "Outputs: {O: {Value: [x]}}", "must evaluate to a String and not a List."),
+        (HEAD + "Outputs: {O: {Value: {a: b, c: d}}}", "must evaluate to a String and not a Map."),
+        (HEAD + "Outputs: {O: {Value: x, Name: y}}", "invalid members [Name] of output O"),
+        (HEAD + "Outputs: {O: {Value: x, Export: {}}}", "Output Name is malformed."),
+        (HEAD + "Outputs: {O: {Value: x, Export: {Name: a b}}}", "Output Name is malformed."),
+        (HEAD + "Outputs: {O-1: {Value: x}}", "Output name O-1 is non alphanumeric."),
+        (HEAD + "Outputs: [x]", "[/Outputs] Outputs must be an object."),
+        (HEAD + "Parameters: {P_1: {Type: String}}", "Parameter name P_1 is non alphanumeric."),
+        (HEAD + "Parameters: {P: {Default: x}}", "Every Parameters object must contain a Type: P"),
+        (HEAD + "Parameters: {P: {Type: String, Max: 3}}", "parameter property 'Max' of P"),
+        (HEAD + "Parameters: {P: {Type: String, NoEcho: 2}}", "NoEcho of parameter P must be true"),
+        (HEAD + "Parameters: {P: {Type: String, MinLength: x}}", "must be a whole number, got 'x'"),
+        (HEAD + "Parameters: {P: {Type: Number, MinValue: x}}", "must be a number, got 'x'"),
+        (HEAD + "Parameters: {P: {Type: String, AllowedValues: a}}", "must be a list of strings"),
+        (HEAD + "Parameters: {P: {Type: String, Default: [a]}}", "must be a string, got ['a']"),
+        (HEAD + "Mappings: {M: {a: b}}", "Every Mappings member must be a map of maps"),
+        (HEAD + "Mappings: {M: {a: {b: {c: d}}}}", "Every Mappings attribute must be a String or"),
+        (HEAD + "Mappings: {M: {a: {b-c: d}}}", "Mappings attribute name 'b-c' must contain only"),
+        (HEAD + "Mappings: {M: {a_b: {c: d}}}", "Mappings key 'a_b' of M must contain only"),
+        (HEAD + "Rules: {R: {Assertions: x}}", "every Rules member must contain Assertions"),
+        (HEAD + "    DependsOn: {a: b}", "DependsOn of A must be a logical id or a list of them"),
+        (HEAD + "    Properties: [a]", "[/Resources/A/Properties] Properties must be an object."),
+        (HEAD + "    Condition: [a]", "[/Resources/A/Condition] must be a string"),
+        (HEAD + "Description: [a]", "the Description of the template must be a string"),
+        (HEAD + "AWSTemplateFormatVersion: 2012-10-17", "unsupported value for AWSTemplateFormat"),
+        ("Resources: {A: {Type: 'Custom::a b'}}", "the type Custom::a b of A must be Custom::"),
+        ("[a]", "unsupported structure"),
+        ("a: !!binary aGk=", "YAML not well-formed"),
+        ("? [a]\n: b", "YAML not well-formed"),
+        ('{"a": NaN}', "JSON not well-formed. (NaN is not a JSON value)"),
+        ('{"a": ' + "1" * 5000 + "}", "a number has 5000 digits"),
+    ],
+)  # fmt: skip
+def test_malformed_template_is_refused_by_every_request(
+    bench: Bench, text: str, message: str
+) -> None:
+    assert message in refusal(bench, text)
+
+
+def with_size(value: Any, **sections: Any) -> str:
+    return template({"A": thing(Size=value)}, **sections)
+
+
+OUTPUT = {"A": thing()}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            template({"A": thing(depends_on=["Nope"])}),
+            "Template format error: Unresolved resource dependencies [Nope] in the Resources block "
+            "of the template",
+        ),
+        (
+            with_size([{"Ref": "Nope"}, {"Fn::Sub": "${Other}${!Literal}${Third.Arn}"}]),
+            "Template format error: Unresolved resource dependencies [Nope, Other, Third] in the "
+            "Resources block of the template",
+        ),
+        (
+            template(OUTPUT, Outputs={"O": {"Value": {"Ref": "Nope"}}}),
+            "Template format error: Unresolved resource dependencies [Nope] in the Outputs block "
+            "of the template",
+        ),
+        (
+            template(OUTPUT, Outputs={"O": {"Value": "x", "Export": {"Name": {"Ref": "N"}}}}),
+            "Template format error: Unresolved resource dependencies [N] in the Outputs block of "
+            "the template",
+        ),
+        (
+            with_size({"Fn::GetAtt": ["Nope", "Arn"]}),
+            "Template error: instance of Fn::GetAtt references undefined resource Nope",
+        ),
+        (
+            template(OUTPUT, Outputs={"O": {"Value": {"Fn::GetAtt": "AWS::Region.Arn"}}}),
+            "Template error: instance of Fn::GetAtt references undefined resource AWS::Region",
+        ),
+        (
+            with_size({"Fn::FindInMap": ["Nope", "a", "b"]}),
+            "Template error: Mapping named 'Nope' is not present in the 'Mappings' section of "
+            "template.",
+        ),
+        (
+            with_size({"Fn::FindInMap": ["M", "a", "c"]}, Mappings={"M": {"a": {"b": "x"}}}),
+            "Template error: Unable to get mapping for M::a::c",
+        ),
+        (
+            with_size({"Fn::If": ["Nope", 1, 2]}),
+            "Template error: unresolved condition dependency Nope in Fn::If",
+        ),
+        (
+            template({"A": thing() | {"Condition": "Nope"}}),
+            "Template format error: Unresolved condition dependency Nope in the Resources block of "
+            "the template",
+        ),
+        (
+            template(OUTPUT, Outputs={"O": {"Value": "x", "Condition": "Nope"}}),
+            "Template format error: Unresolved condition dependency Nope in the Outputs block of "
+            "the template",
+        ),
+        (
+            template(OUTPUT, Conditions={"C": {"Fn::Not": [{"Condition": "Nope"}]}}),
+            "Template format error: Unresolved condition dependency Nope in the Conditions block "
+            "of the template",
+        ),
+        (
+            template(OUTPUT, Conditions={"C": {"Fn::Equals": [{"Ref": "A"}, "x"]}}),
+            "Template format error: Unresolved dependencies [A]. Cannot reference resources in the "
+            "Conditions block of the template",
+        ),
+        (
+            template(OUTPUT, Conditions={"C": {"Fn::Equals": [{"Fn::ImportValue": "x"}, "x"]}}),
+            "Template error: Cannot use Fn::ImportValue in Conditions",
+        ),
+        (
+            template(
+                OUTPUT,
+                Conditions={
+                    "C": {"Fn::Not": [{"Condition": "D"}]}, "D": {"Fn::Not": [{"Condition": "C"}]},
+                },
+            ),
+            "Template format error: Circular dependency between conditions: [C, D]",
+        ),
+        (
+            template({"A": thing(Size={"Ref": "B"}), "B": thing(depends_on=["A"]), "C": thing()}),
+            "Template error: Circular dependency between resources: [A, B]",
+        ),
+        (
+            template({"A": thing(depends_on=["A"])}),
+            "Template error: Circular dependency between resources: [A]",
+        ),
+        (
+            with_size({"Fn::Transform": {"Name": "AWS::Include"}}),
+            "the function Fn::Transform is not supported by the local cloud; see "
+            "docs/local-cloud-coverage.md",
+        ),
+        (
+            with_size({"Fn::Sub": ["x${V}y", {"V": {"Ref": "AWS::NoValue"}}]}),
+            "Template error: every value of the context object of every Fn::Sub object must be a "
+            "string or a function that returns a string; AWS::NoValue is none",
+        ),
+        (
+            with_size({"Fn::Sub": "x${AWS::NoValue}y"}),
+            "Template error: every value of the context object of every Fn::Sub object must be a "
+            "string or a function that returns a string; AWS::NoValue is none",
+        ),
+    ],
+)  # fmt: skip
+def test_name_that_points_to_nothing_is_refused_by_every_request(
+    bench: Bench, text: str, message: str
+) -> None:
+    assert refusal(bench, text) == message
+
+
+@pytest.mark.parametrize(
+    "function",
+    ["Fn::ToJsonString", "Fn::Length", "Fn::ForEach::Loop", "Fn::Contains", "fn::Sub", "Fn::Ref"],
+)
+def test_unknown_function_is_refused_with_the_list_of_functions(
+    bench: Bench, function: str
+) -> None:
+    message = refusal(bench, with_size({function: "x"}))
+
+    assert message.startswith(f"Template error: Encountered unsupported function: {function} Supp")
+    assert "Fn::Sub, Fn::Cidr]" in message
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ({"Ref": ["A"]}, "every Ref object must have a single String value."),
+        ({"Fn::GetAtt": "A"}, "every Fn::GetAtt object requires two non-empty parameters"),
+        ({"Fn::GetAtt": ["A"]}, "every Fn::GetAtt object requires two non-empty parameters"),
+        ({"Fn::Sub": ["x"]}, "Fn::Sub intrinsic functions don't specify expected arguments"),
+        ({"Fn::Join": ["-", "a"]}, "every Fn::Join object requires two parameters"),
+        ({"Fn::Split": "a"}, "every Fn::Split object requires two parameters"),
+        ({"Fn::Select": [1]}, "Fn::Select requires a list argument with two elements"),
+        ({"Fn::If": ["C", 1]}, "Fn::If requires a list argument with three elements"),
+        ({"Fn::FindInMap": ["M", "a"]}, "every Fn::FindInMap object requires three parameters"),
+        ({"Fn::Cidr": ["10.0.0.0/16"]}, "every Fn::Cidr object requires a list of two or three"),
+        ({"Fn::Sub": "a", "b": "c"}, "Fn::Sub must be the only member of its object"),
+    ],
+)
+def test_wrong_argument_of_a_function_is_refused(
+    bench: Bench, expression: Any, message: str
+) -> None:
+    assert message in refusal(bench, with_size(expression))
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"Outputs": {f"O{n}": {"Value": "x"} for n in range(201)}}, "Number of outputs, 201,"),
+        ({"Parameters": {f"P{n}": {"Type": "String"} for n in range(201)}}, "parameters, 201,"),
+        ({"Mappings": {f"M{n}": {"a": {"b": "c"}} for n in range(201)}}, "mappings, 201,"),
+        ({"Mappings": {"M": {"a": {f"b{n}": "c" for n in range(201)}}}}, "M has 201 attributes"),
+        ({"Mappings": {"M": {f"a{n}": {"b": "c"} for n in range(201)}}}, "M has 201 attributes"),
+        ({"Description": "x" * 1025}, "of the template has 1025 bytes, of at most 1024"),
+        ({"Parameters": {"P" * 256: {"Type": "String"}}}, "has 256 characters, of at most 255"),
+    ],
+)
+def test_size_beyond_a_quota_is_refused(
+    bench: Bench, sections: dict[str, Any], message: str
+) -> None:
+    assert message in refusal(bench, template({"A": thing()}, **sections))
+
+
+def test_more_than_five_hundred_resources_are_refused(bench: Bench) -> None:
+    names = [f"T{n}" for n in range(500)]
+    bench.cfn.validate_template(TemplateBody=template({n: {"Type": "X"} for n in names}))
+
+    message = refusal(bench, template({n: {"Type": "X"} for n in [*names, "More"]}))
+
+    assert message.endswith("Number of resources, 501, is greater than maximum allowed, 500")
+
+
+def test_quota_itself_is_allowed(bench: Bench) -> None:
+    assert bench.create(
+        "s", {"A": thing()}, Description="x" * 1024,
+        Outputs={f"O{n}": {"Value": "x"} for n in range(200)},
+        Mappings={"M": {"a": {f"b{n}": "c" for n in range(200)}}},
+    ) == "CREATE_COMPLETE"  # fmt: skip
+
+
+def test_reference_in_a_branch_that_is_not_taken_must_exist(bench: Bench) -> None:
+    conditions = {"C": {"Fn::Equals": ["a", "b"]}}
+
+    message = refusal(
+        bench, with_size({"Fn::If": ["C", {"Ref": "Nope"}, "x"]}, Conditions=conditions)
+    )
+
+    assert "Unresolved resource dependencies [Nope]" in message
+
+
+def test_circle_through_a_branch_that_is_not_taken_is_allowed(bench: Bench) -> None:
+    branch = {"Fn::If": ["C", {"Ref": "B"}, "x"]}
+
+    status = bench.create(
+        "s", {"A": thing(Size=branch), "B": thing(Size={"Ref": "A"})},
+        Conditions={"C": {"Fn::Equals": ["a", "b"]}},
+    )  # fmt: skip
+
+    assert status == "CREATE_COMPLETE"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value"),
+    [
+        (r"\p{L}+", "Grün"),
+        (r"\p{Alnum}+", "a1"),
+        (r"[a-z&&[^aeiou]]++", "xyz"),
+        (r"\Qa.b\E", "a.b"),
+    ],
+)
+def test_allowed_pattern_is_evaluated_as_in_java(bench: Bench, pattern: str, value: str) -> None:
+    parameters = {"P": {"Type": "String", "AllowedPattern": pattern}}
+    text = template({"A": thing(Size={"Ref": "P"})}, Parameters=parameters)
+
+    with pytest.raises(ClientError, match="'P' must match pattern"):
+        bench.cfn.create_stack(
+            StackName="s", TemplateBody=text,
+            Parameters=[{"ParameterKey": "P", "ParameterValue": "!"}],
+        )  # fmt: skip
+    bench.cfn.create_stack(
+        StackName="s", TemplateBody=text,
+        Parameters=[{"ParameterKey": "P", "ParameterValue": value}],
+    )  # fmt: skip
+
+    assert bench.status("s") == "CREATE_COMPLETE"
+
+
+@pytest.mark.parametrize("pattern", ["^abc|def)$", "(?P<a>x)", r"\p{Nope}", "a{x}"])
+def test_allowed_pattern_that_java_refuses_is_refused(bench: Bench, pattern: str) -> None:
+    parameters = {"P": {"Type": "String", "AllowedPattern": pattern, "Default": "x"}}
+
+    message = refusal(bench, template({"A": thing()}, Parameters=parameters))
+
+    assert message.startswith("Template validation error: AllowedPattern of parameter P: ")
+
+
+KEYS = """
+Mappings:
+  M:
+    123456789012: {1: dev}
+    on: {yes: prod}
+Resources:
+  1:
+    Type: Test::Unit::Thing
+    Properties:
+      Name: a
+      Size: [!FindInMap [M, !Ref AWS::AccountId, 1], !FindInMap [M, 'on', 'yes'], !GetAtt 1.Arn]
+Outputs:
+  On: {Value: !Ref 1}
+  2: {Value: !Sub "${1}-${1.Arn}"}
+"""
+
+
+def test_unquoted_keys_are_text(bench: Bench) -> None:
+    text = KEYS.replace(", !GetAtt 1.Arn", "")
+
+    bench.cfn.create_stack(StackName="s", TemplateBody=text)
+
+    assert bench.status("s") == "CREATE_COMPLETE"
+    assert bench.things.requests[0].properties["Size"] == ["dev", "prod"]
+    assert bench.outputs("s") == {"On": "a", "2": "a-arn:a"}
+    assert "[1]" in refusal(fresh(bench), KEYS)  # the resource refers to itself
+
+
+SCALARS = """
+Resources:
+  A:
+    Type: Custom::Thing
+    Properties:
+      ServiceToken: arn:aws:lambda:us-east-1:123456789012:function:handler
+      Flag: yes
+      Decimal: 1.10
+      Exponent: 1E3
+      Account: 000123456789
+      Whole: 12
+      Text: "yes"
+      Date: 2012-10-17
+      Key: {true: {1.0: x}}
+Outputs:
+  O: {Value: 1.10}
+  J: {Value: !Join ["-", [true, 1.10, 007, 0x1F]]}
+"""
+
+
+def test_scalars_are_written_as_in_the_template(bench: Bench) -> None:
+    bench.cfn.create_stack(StackName="s", TemplateBody=SCALARS)
+
+    assert bench.status("s") == "CREATE_COMPLETE"
+    properties = bench.functions.events[0]["ResourceProperties"]
+    del properties["ServiceToken"]
+    assert properties == {
+        "Flag": "true", "Decimal": "1.10", "Exponent": "1E3", "Account": "000123456789",
+        "Whole": "12", "Text": "yes", "Date": "2012-10-17", "Key": {"true": {"1.0": "x"}},
+    }  # fmt: skip
+    # Octal and hexadecimal numbers of YAML 1.1 are numbers, as in every reader of it.
+    assert bench.outputs("s") == {"O": "1.10", "J": "true-1.10-7-31"}
+
+
+def test_json_numbers_keep_their_text(bench: Bench) -> None:
+    text = template({"C": custom(Decimal=0)}).replace('"Decimal": 0', '"Decimal": 1.50')
+
+    bench.cfn.create_stack(StackName="s", TemplateBody=text)
+
+    assert bench.status("s") == "CREATE_COMPLETE"
+    assert bench.functions.events[0]["ResourceProperties"]["Decimal"] == "1.50"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (True, "true"),
+        ("3", 3),
+        ([{"Key": "a", "Value": 1}, {"Key": "b", "Value": False}],
+         [{"Key": "b", "Value": "false"}, {"Key": "a", "Value": "1"}]),
+    ],
+)  # fmt: skip
+def test_same_text_and_other_order_of_tags_are_no_change(bench: Bench, old: Any, new: Any) -> None:
+    bench.create("s", {"A": thing(Tags=old)})
+
+    made = bench.change_set("s", {"A": thing(Tags=new)})
+
+    assert "didn't contain changes" in made["StatusReason"]
+    with pytest.raises(ClientError, match="No updates are to be performed"):
+        bench.update("s", {"A": thing(Tags=new)})
+
+
+def test_unexpected_error_leaves_no_stack(bench: Bench) -> None:
+    text = template({"A": thing(type_name="Test::Broken")})
+    for call in (
+        lambda: bench.cfn.create_stack(StackName="s", TemplateBody=text),
+        lambda: bench.cfn.create_change_set(
+            StackName="s", ChangeSetName="set", ChangeSetType="CREATE", TemplateBody=text
+        ),
+    ):
+        with pytest.raises(ClientError):
+            call()
+
+    assert bench.cfn.list_stacks()["StackSummaries"] == []
+    assert bench.create("s", {"A": thing()}) == "CREATE_COMPLETE"
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"OnFailure": "NEVER"}, "Value 'NEVER' at 'onFailure' failed to satisfy constraint"),
+        ({"OnFailure": "DELETE", "DisableRollback": True}, "either DisableRollback or OnFailure"),
+        ({"Parameters": [{"ParameterKey": "P", "ParameterValue": "x"}]}, "do not exist in the te"),
+    ],
+)
+def test_invalid_member_of_the_request_leaves_no_stack(
+    bench: Bench, members: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ClientError, match=message):
+        bench.cfn.create_stack(StackName="s", TemplateBody=template({"A": thing()}), **members)
+
+    assert bench.cfn.list_stacks()["StackSummaries"] == []
+
+
+def test_index_that_does_not_exist_is_refused_before_a_stack_exists(bench: Bench) -> None:
+    text = json.dumps({"Resources": {"A": thing(Size={"Fn::Select": [2, ["a", "b"]]})}})
+
+    with pytest.raises(ClientError, match="Fn::Select cannot select nonexistent value at index 2"):
+        bench.cfn.create_stack(StackName="s", TemplateBody=text)
+
+    assert bench.cfn.list_stacks()["StackSummaries"] == []
