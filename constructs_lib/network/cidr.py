@@ -10,7 +10,7 @@ SUBNET_MASK = 20
 # AWS's smallest prefix length of a VPC.
 # https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html
 _VPC_MASK = 16
-# 172.17.0.0/16 is Docker's in SageMaker's notebooks and jobs (same page); the others have no hosts
+# 172.17.0.0/16 is Docker's in SageMaker's notebooks and jobs (as above); the others have no hosts
 # (RFC 6890: this network, loopback, link local, multicast and reserved).
 _TAKEN = [
     IPv4Network(each)

@@ -14,6 +14,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk.assertions import Match, Template
 
 from constructs_lib import (
+    AlertTopic,
     Canary,
     ConfigurationError,
     DataStore,
