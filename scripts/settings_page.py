@@ -31,12 +31,14 @@ MEANING = {
     "different names can share an account.",
     "project.model": "Suffix of the names of job and endpoint: `<name>-<model>`.",
     "project.permissions_boundary_arn": "A managed policy set as the boundary of every role.",
-    "project.alert_emails": "Email addresses that are subscribed to the alert topic.",
+    "project.alert_emails": "Email addresses that are subscribed to the alert topic, each once.",
     "project.reserve_concurrency": "Whether functions reserve concurrency (the CDK context key "
     "`sageloop:reserveConcurrency`); `false` for an account whose limit is 10 executions.",
-    "network.cidr": "CIDR range of the VPC.",
+    "network.cidr": "CIDR range of the VPC, `/16` to `/19`, with three zones to `/18`; each zone "
+    "has a subnet of `/20`.",
     "network.zones": "Availability zones; each costs 14 interface endpoints.",
-    "data.prefix": "Prefix of the daily partitions: `<prefix>dt=YYYY-MM-DD/`.",
+    "data.prefix": "Prefix of the daily partitions: `<prefix>dt=YYYY-MM-DD/`. As all prefixes, "
+    "it is relative, ends in a slash and has no wildcards or variables of policies.",
     "data.manifest": "Key of the object whose arrival completes a delivery and starts training.",
     "data.validation_days": "Number of last days that are held out; less than `window_days`.",
     "data.window_days": "Number of days of the dataset for jobs that no delivery started.",

@@ -3,7 +3,8 @@
 from .data import DataStack
 from .operations import OperationsStack
 from .serving import ServingStack
-from .settings import Settings, SettingsError, load_settings
+from .settings import Settings
+from .settings_file import SettingsError, load_settings
 from .training import TrainingStack
 from .workbench import WorkbenchStack
 

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-import os
-import tomllib
-from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 
+from constructs_lib import ConfigurationError, XGBoost
+from constructs_lib.network.cidr import cidr_fault
 from constructs_lib.operations.cooldown import AlarmDuration
 from constructs_lib.operations.values import gate_fault
+from constructs_lib.training.xgboost import TABLE as XGBOOST
 
 from .settings_operations import (
-    STRICT,
     EndpointAlarmSettings,
     EndpointScheduleSettings,
     InferenceApiSettings,
 )
+from .settings_types import (
+    MOST,
+    STRICT,
+    Boundary,
+    Count,
+    Emails,
+    Instance,
+    Key,
+    Milliseconds,
+    Name,
+    Prefix,
+    Scalar,
+    Version,
+    allowed,
+)
 
-_FOLDER = Path(__file__).resolve().parent.parent / "settings"
-_DEFAULT = "prod"
-_INSTANCE = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$")]
-_PREFIX = Annotated[str, Field(pattern=r"^[^/].*/$")]
-_NAME = r"^[a-z](-*[a-z0-9])*$"
 _SEARCH_NAME = 21
-
-
-class SettingsError(ValueError):
-    """A settings file is invalid; the message has one line per error."""
 
 
 class _Part(BaseModel):
@@ -40,25 +44,33 @@ class _Part(BaseModel):
 class Project(_Part):
     """Names of the deployment; deployments of different names can share an account."""
 
-    name: Annotated[str, Field(pattern=_NAME, max_length=24)]
-    model: Annotated[str, Field(pattern=_NAME, max_length=15)]
-    permissions_boundary_arn: str | None = None
-    alert_emails: list[str] = []
+    name: Annotated[Name, Field(max_length=24)]
+    model: Annotated[Name, Field(max_length=15)]
+    permissions_boundary_arn: Boundary | None = None
+    alert_emails: Emails = []
     reserve_concurrency: bool = True
 
 
 class Network(_Part):
     """CIDR range and Availability Zones of the VPC."""
 
-    cidr: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+\.\d+/(1[6-9]|2[0-4])$")] = "10.0.0.0/16"
     zones: Annotated[int, Field(ge=2, le=3)] = 2
+    cidr: str = "10.0.0.0/16"
+
+    @field_validator("cidr")
+    @classmethod
+    def _has_room_for_subnets(cls, cidr: str, others: ValidationInfo) -> str:
+        fault = cidr_fault(cidr, zones=others.data.get("zones", 2))
+        if fault is not None:
+            raise allowed(fault)
+        return cidr
 
 
 class Data(_Part):
     """Location of the dataset and its split."""
 
-    prefix: _PREFIX
-    manifest: Annotated[str, Field(min_length=1)]
+    prefix: Prefix
+    manifest: Key
     validation_days: Annotated[int, Field(ge=1, le=365)]
     window_days: Annotated[int, Field(ge=2, le=3650)]
     noncurrent_days: Annotated[int, Field(ge=1, le=3650)] = 90
@@ -74,7 +86,7 @@ class Data(_Part):
 class Workbench(_Part):
     """Notebook instance."""
 
-    instance_type: _INSTANCE = "ml.t3.medium"
+    instance_type: Instance = "ml.t3.medium"
     volume_gb: Annotated[int, Field(ge=5, le=16384)] = 20
     idle_minutes: Annotated[int, Field(ge=10, le=1440)] = 60
 
@@ -83,20 +95,20 @@ class Training(_Part):
     """Training job."""
 
     algorithm: Literal["xgboost"]
-    version: str
-    instance_type: _INSTANCE
+    version: Version
+    instance_type: Instance
     instance_count: Annotated[int, Field(ge=1, le=100)] = 1
     volume_gb: Annotated[int, Field(ge=1, le=16384)] = 30
     max_runtime_seconds: Annotated[int, Field(ge=60, le=2_419_200)] = 3600
     start_on_deploy: bool = False
-    hyperparameters: dict[str, str | int | float]
+    hyperparameters: dict[str, Scalar]
 
 
 class IntegerEnds(_Part):
     """Range of an integer hyperparameter."""
 
-    minimum: int
-    maximum: int
+    minimum: Annotated[int, Field(ge=-MOST, le=MOST)]
+    maximum: Annotated[int, Field(ge=-MOST, le=MOST)]
     scaling: Literal["Auto", "Linear", "Logarithmic"] = "Auto"
 
 
@@ -115,10 +127,10 @@ class Tuning(_Part):
     max_jobs: Annotated[int, Field(ge=1, le=750)] | None = None
     max_parallel: Annotated[int, Field(ge=1, le=10)] = 1
     early_stopping: bool = False
-    random_seed: Annotated[int, Field(ge=0)] | None = None
+    random_seed: Annotated[int, Field(ge=0, le=MOST)] | None = None
     integer: dict[str, IntegerEnds] = {}
     continuous: dict[str, ContinuousEnds] = {}
-    categorical: dict[str, list[str | int | float]] = {}
+    categorical: dict[str, list[Scalar]] = {}
 
     @model_validator(mode="after")
     def _searches_something(self) -> Tuning:
@@ -150,13 +162,13 @@ class Capture(_Part):
     """Data capture of requests and responses."""
 
     percentage: Annotated[int, Field(ge=0, le=100)]
-    prefix: _PREFIX = "capture/"
+    prefix: Prefix = "capture/"
 
 
 class Rollout(_Part):
     """Canary rollout of a new model."""
 
-    canary_instances: Annotated[int, Field(ge=1)]
+    canary_instances: Count
     wait_seconds: Annotated[int, Field(ge=0, le=3600)]
     termination_wait_seconds: Annotated[int, Field(ge=0, le=3600)]
     maximum_seconds: Annotated[int, Field(ge=600, le=28_800)]
@@ -165,17 +177,17 @@ class Rollout(_Part):
 class ScalingSettings(_Part):
     """Limits and target of the endpoint's scaling."""
 
-    minimum: Annotated[int, Field(ge=1)]
-    maximum: Annotated[int, Field(ge=1)]
+    minimum: Count
+    maximum: Count
     invocations_per_instance: Annotated[float, Field(gt=0)]
 
 
 class Serving(_Part):
     """Endpoint."""
 
-    instance_type: _INSTANCE
-    instance_count: Annotated[int, Field(ge=1)]
-    rollback_latency_ms: Annotated[int, Field(ge=1)] = 1000
+    instance_type: Instance
+    instance_count: Count
+    rollback_latency_ms: Milliseconds = 1000
     capture: Capture
     rollout: Rollout | None = None
     scaling: ScalingSettings | None = None
@@ -199,16 +211,16 @@ class Monitoring(_Part):
     """Model quality, alarms and retraining."""
 
     model_quality_threshold: float
-    breaching: Annotated[int, Field(ge=1)] = 3
+    breaching: Count = 3
     windows: Annotated[int, Field(ge=1, le=100)] = 3
-    ground_truth_prefix: _PREFIX = "ground-truth/"
+    ground_truth_prefix: Prefix = "ground-truth/"
     window_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
     ground_truth_delay_minutes: Annotated[int, Field(ge=0, le=10080)] = 15
-    cooldown_seconds: Annotated[int, Field(ge=1)] = 21600
+    cooldown_seconds: Count = 21600
     reconcile_minutes: Annotated[int, Field(ge=1, le=1440)] = 15
-    backoff_seconds: Annotated[int, Field(ge=1)] = 900
+    backoff_seconds: Count = 900
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
-    latency_ms: Annotated[int, Field(ge=1)] = 500
+    latency_ms: Milliseconds = 500
     dashboard: bool = True
     serving: EndpointAlarmSettings = EndpointAlarmSettings()
 
@@ -245,6 +257,16 @@ class Settings(_Part):
         return self
 
     @model_validator(mode="after")
+    def _check_hyperparameters(self) -> Settings:
+        training = self.training
+        try:
+            XGBoost(version=training.version, hyperparameters=training.hyperparameters)
+        except ConfigurationError as error:
+            messages = "; ".join(fault.message for fault in error.faults)
+            raise ValueError(f"training.hyperparameters: {messages}") from None
+        return self
+
+    @model_validator(mode="after")
     def _check_name_length(self) -> Settings:
         if self.tuning is not None and len(self.name) > _SEARCH_NAME:
             raise ValueError(
@@ -252,6 +274,17 @@ class Settings(_Part):
                 f"together when tuning is set: SageMaker allows 32 to a tuning job's name, got "
                 f"{len(self.name) - 1} ({self.name!r})"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_ranges(self) -> Settings:
+        for kind in ("integer", "continuous", "categorical") if self.tuning is not None else ():
+            for name in getattr(self.tuning, kind):
+                if name not in XGBOOST.parameters:
+                    raise ValueError(
+                        f"tuning.{kind}: got {name[:60]!r}; must be hyperparameters of "
+                        f"{XGBOOST.documentation}"
+                    )
         return self
 
     def _alarm_duration(self) -> AlarmDuration:
@@ -270,54 +303,3 @@ class Settings(_Part):
     def name(self) -> str:
         """Name of the job and of the endpoint: ``<project>-<model>``."""
         return f"{self.project.name}-{self.project.model}"
-
-
-def load_settings(chosen: str | None = None) -> Settings:
-    """Load and validate a settings file.
-
-    Args:
-        chosen: ``dev``, ``prod`` or the path of a TOML file; by default the value of
-            ``SAGELOOP_SETTINGS``, or ``prod``.
-
-    Raises:
-        SettingsError: If the file does not exist or is invalid.
-
-    """
-    name = os.environ.get("SAGELOOP_SETTINGS", _DEFAULT) if chosen is None else chosen
-    path = Path(name) if name.endswith(".toml") else _FOLDER / f"{name}.toml"
-    if not path.is_file():
-        names = ", ".join(sorted(file.stem for file in _FOLDER.glob("*.toml")))
-        raise SettingsError(
-            f"no settings {name!r}: allowed are {names} or the path of a .toml file"
-        )
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path.name} is not TOML: {error}") from error
-    return read_settings(values, source=path.name)
-
-
-def read_settings(values: Mapping[str, Any], *, source: str = "settings") -> Settings:
-    """Validate the values of a settings file.
-
-    Raises:
-        SettingsError: With one line per error: key, value, and what is allowed.
-
-    """
-    try:
-        return Settings.model_validate(dict(values))
-    except ValidationError as error:
-        lines = [_line(dict(fault)) for fault in error.errors()]
-        raise SettingsError("\n".join([f"{source} cannot be used:", *lines])) from None
-
-
-def _line(fault: dict[str, Any]) -> str:
-    key = ".".join(str(part) for part in fault["loc"])
-    message = str(fault["msg"]).removeprefix("Value error, ")
-    if fault["type"] == "missing":
-        return f"  {key}: is missing"
-    if fault["type"] == "extra_forbidden":
-        return f"  {key}: got {fault['input']!r}; there is no such key"
-    if fault["type"] == "value_error":
-        return f"  {key}: {message}" if key else f"  {message}"
-    return f"  {key}: got {fault['input']!r}; {message[0].lower()}{message[1:]}"

@@ -4,31 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from constructs_lib.operations.endpoint_schedule import CRON, zone_fault
-from constructs_lib.serving.inference_http_api import AUDIENCES, CLAIM, ISSUER, SCOPES
+from constructs_lib.serving.inference_http_api import AUDIENCES, SCOPES
 
-STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
-"""Unknown keys and values of another type are refused."""
-
-
-def _zone(name: str) -> str:
-    fault = zone_fault(name)
-    if fault is not None:
-        raise ValueError(fault)
-    return name
-
-
-_CRON = Annotated[str, Field(pattern=f"^{CRON}$", max_length=256)]
-_ZONE = Annotated[str, AfterValidator(_zone)]
-_POOL = Annotated[str, Field(pattern=r"^arn:[a-z-]+:cognito-idp:[a-z0-9-]+:\d{12}:userpool/.+$")]
-_ACL = Annotated[str, Field(pattern=r"^arn:[a-z-]+:wafv2:[a-z0-9-]+:\d{12}:regional/webacl/.+$")]
-_ISSUER = Annotated[str, Field(pattern=f"^{ISSUER}$", max_length=2048)]
-_CLAIM = Annotated[str, Field(pattern=f"^{CLAIM}$", max_length=2048)]
-_CONTENT_TYPE = Annotated[str, Field(pattern=r"^[a-z]+/[a-z0-9.+-]+$", max_length=127)]
-_MILLISECONDS = Annotated[int, Field(ge=1)]
-_PERCENT = Annotated[float, Field(ge=0, le=100)]
+from .settings_types import (
+    STRICT,
+    Claim,
+    ContentType,
+    Count,
+    Cron,
+    Issuer,
+    Milliseconds,
+    Percent,
+    UserPool,
+    WebAcl,
+    Zone,
+)
 
 
 class _Part(BaseModel):
@@ -55,12 +47,12 @@ class NoTrafficAlarmSettings(_Part):
 class EndpointAlarmSettings(_Part):
     """Limits of the endpoint alarms."""
 
-    p50_ms: _MILLISECONDS | None = None
-    p90_ms: _MILLISECONDS | None = None
-    server_error_percent: _PERCENT = 1.0
-    client_error_percent: _PERCENT | None = None
+    p50_ms: Milliseconds | None = None
+    p90_ms: Milliseconds | None = None
+    server_error_percent: Percent = 1.0
+    client_error_percent: Percent | None = None
     cpu_percent: Annotated[float, Field(ge=0)] | None = None
-    memory_percent: _PERCENT | None = None
+    memory_percent: Percent | None = None
     max_capacity_alarm: bool = True
     anomaly_metrics: list[Literal["invocations", "latency"]] = []
     band_width: Annotated[float, Field(ge=0.1, le=1000)] = 3.0
@@ -78,9 +70,9 @@ class EndpointAlarmSettings(_Part):
 class EndpointScheduleSettings(_Part):
     """When the endpoint stops and starts."""
 
-    stop: _CRON | None = None
-    start: _CRON | None = None
-    timezone: _ZONE = "UTC"
+    stop: Cron | None = None
+    start: Cron | None = None
+    timezone: Zone = "UTC"
     idle_timeout_minutes: Annotated[int, Field(ge=15, le=20_160)] | None = None
 
     @model_validator(mode="after")
@@ -99,15 +91,15 @@ class InferenceApiSettings(_Part):
     """Authentication and throttling of the inference API."""
 
     authorizer: Literal["IAM", "JWT"] = "IAM"
-    user_pool_arns: list[_POOL] = []
-    issuer: _ISSUER | None = None
-    audience: Annotated[list[_CLAIM], Field(max_length=AUDIENCES)] = []
-    scopes: list[_CLAIM] = []
-    content_types: Annotated[list[_CONTENT_TYPE], Field(min_length=1)] = ["text/csv"]
+    user_pool_arns: list[UserPool] = []
+    issuer: Issuer | None = None
+    audience: Annotated[list[Claim], Field(max_length=AUDIENCES)] = []
+    scopes: list[Claim] = []
+    content_types: Annotated[list[ContentType], Field(min_length=1)] = ["text/csv"]
     requests_per_second: Annotated[float, Field(ge=1, le=10_000)] = 100.0
     burst: Annotated[int, Field(ge=1, le=5_000)] = 200
-    concurrency: Annotated[int, Field(ge=1)] | None = None
-    web_acl_arn: _ACL | None = None
+    concurrency: Count | None = None
+    web_acl_arn: WebAcl | None = None
 
     @model_validator(mode="after")
     def _check_authorizer(self) -> InferenceApiSettings:

@@ -12,6 +12,7 @@ from aws_cdk import Duration, Token, Tokenization
 from constructs import IConstruct
 
 from .errors import ConfigurationError, Fault
+from .keys import prefix_fault
 from .zones import zone_fault
 
 _INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9-]+")
@@ -104,12 +105,12 @@ class Checks:
         self.matches(label, value, _NAME, limit)
 
     def prefix(self, label: str, value: str) -> None:
-        """Refuse an S3 prefix that is empty, absolute, or does not end in a slash."""
+        """Refuse an S3 prefix that is absolute, open-ended, or a pattern in a policy."""
         if not known(value) or not self._is_text(label, value):
             return
-        if not value.endswith("/") or value.startswith("/"):
-            message = f"{label} must be a relative S3 prefix ending in '/', got {value!r}"
-            self.refuse("PrefixNotAllowed", message)
+        fault = prefix_fault(value)
+        if fault is not None:
+            self.refuse("PrefixNotAllowed", f"{label} {fault}, got {value[:80]!r}")
 
     def instance_type(self, label: str, value: str) -> None:
         """Refuse an invalid ML instance type; valid is ``ml.m5.large``."""

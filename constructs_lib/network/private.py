@@ -13,10 +13,11 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct, IDependable
 
 from .._private.acknowledge import acknowledge_packs
-from .._private.checks import Checks
+from .._private.checks import Checks, known
 from .._private.encryption import admit_logs
 from .._private.function import ProjectFunction
 from .._private.policies import allow, arn, managed_policy
+from .cidr import SUBNET_MASK, cidr_fault
 from .endpoints import INTERFACES, add_gateways, add_interfaces
 
 
@@ -69,6 +70,8 @@ class PrivateNetwork(Construct):
         with Checks(self) as check:
             check.whole("zones", zones, 2, 3)
             check.literal("zones", zones)
+            if vpc is None:
+                _check_cidr(check, cidr, zones)
             for name in interfaces:
                 check.one_of("interfaces", name, INTERFACES)
         self.dependencies: list[IDependable] = []
@@ -139,7 +142,7 @@ class PrivateNetwork(Construct):
 
     def _build_vpc(self, cidr: str, zones: int) -> ec2.Vpc:
         isolated = ec2.SubnetConfiguration(
-            name="Isolated", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=20
+            name="Isolated", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=SUBNET_MASK
         )
         return ec2.Vpc(
             self,
@@ -226,3 +229,11 @@ class PrivateNetwork(Construct):
         closed.node.add_dependency(function, *function.permissions, *self.dependencies)
         reason = "Custom::DefaultSecurityGroup removes the rules of the default group"
         acknowledge_packs(vpc, "VPCDefaultSecurityGroupClosed", reason)
+
+
+def _check_cidr(check: Checks, cidr: str, zones: int) -> None:
+    if not known(cidr, zones):
+        return
+    fault = cidr_fault(cidr, zones=max(2, min(3, int(zones))))
+    if fault is not None:
+        check.refuse("CidrNotAllowed", f"cidr {fault}, got {cidr[:80]!r}")

@@ -13,6 +13,8 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
+from .._private.checks import Checks, known
+from .._private.emails import email_fault, repeated
 from .._private.encryption import admit_service, use_statement
 from .._private.policies import allow, attach, colon_arn
 
@@ -48,8 +50,13 @@ class AlertTopic(Construct):
             emails: Addresses to subscribe; each must confirm its subscription.
             topic: An existing topic, see ``from_topic``.
 
+        Raises:
+            ConfigurationError: If an address is not one, or is given twice.
+
         """
         super().__init__(scope, construct_id)
+        with Checks(self) as check:
+            _check_emails(check, emails)
         self.key = key
         self.topic: sns.ITopic = self._build_topic(key) if topic is None else topic
         for address in emails:
@@ -104,3 +111,14 @@ class AlertTopic(Construct):
             },
         ))  # fmt: skip
         return topic
+
+
+def _check_emails(check: Checks, emails: Sequence[str]) -> None:
+    known_ones = [address for address in emails if known(address)]
+    for address in known_ones:
+        fault = email_fault(address)
+        if fault is not None:
+            check.refuse("EmailNotAllowed", f"emails {fault}, got {address[:80]!r}")
+    again = repeated(known_ones)
+    if again is not None:
+        check.refuse("EmailRepeated", f"emails must have each address once, got {again!r} twice")

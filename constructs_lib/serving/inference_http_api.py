@@ -22,7 +22,7 @@ from .base import EndpointBase
 from .inference_api_parts import STAGE, access_log_group, check_api
 
 ISSUER = r"https://[^\s/?#@]+(/[^\s?#]*)?"
-CLAIM = r"\S+"
+CLAIM = r"[^\s\x00-\x1f\x7f]+"
 _DISCOVERY = "/.well-known/openid-configuration"
 AUDIENCES, SCOPES = 50, 10
 """Limits of a JWT authorizer and a route."""

@@ -135,8 +135,11 @@ class Table:
             return
         allowed = sorted(self.parameters)
         close = nearest(name, allowed)
-        hint = "" if close is None else f"; did you mean {close!r}?"
-        message = f"{name!r} is unknown{hint}; allowed are {', '.join(allowed)}"
+        # All names would be a message of a thousand characters.
+        hint = f"allowed are those of {self.documentation}" if close is None else (
+            f"did you mean {close!r}?"
+        )  # fmt: skip
+        message = f"{name[:60]!r} is unknown; {hint}"
         check.refuse("HyperparameterUnknown", message)
 
 

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from sageloop.cli.report import JsonFile, write_report
+from sageloop.cli.report import JsonFile, epilog, write_report
 from sageloop.examples.catalogue import Example, ExampleError, chosen, find_examples
 from sageloop.examples.figure import Figure, Outcome
 
@@ -20,7 +20,7 @@ application = typer.Typer(
 _Project = Annotated[Path, typer.Option(help="a checkout of the project")]
 
 
-@application.command("list")
+@application.command("list", epilog=epilog("sageloop examples list"))
 def list_examples(project: _Project = Path(), json_file: JsonFile = None) -> None:
     """List the examples and their requirements."""
     examples = _found(project)
@@ -31,7 +31,7 @@ def list_examples(project: _Project = Path(), json_file: JsonFile = None) -> Non
     write_report(json_file, [{"name": e.name, "title": e.title} for e in examples.values()])
 
 
-@application.command()
+@application.command(epilog=epilog("sageloop examples run --all --json report.json"))
 def run(
     names: Annotated[list[str] | None, typer.Argument(help="examples to run")] = None,
     every: Annotated[bool, typer.Option("--all", help="run every example")] = False,

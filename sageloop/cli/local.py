@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-from collections import deque
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from sageloop.cli.access_lines import access_lines
-from sageloop.cli.report import JsonFile, fail, write_report
+from sageloop.cli.alerts import alerts
+from sageloop.cli.logs import logs
+from sageloop.cli.report import JsonFile, epilog, fail, write_report
 from sageloop.cli.running import (
     FOLDER,
     NoCloudError,
@@ -23,6 +24,7 @@ from sageloop.cli.running import (
     log_file,
     needed_cloud,
 )
+from sageloop.cli.state import state_of
 from sageloop.local_cloud.access.enforcement.mode import AccessMode, access_mode
 from sageloop.local_cloud.client import (
     LocalCloud,
@@ -52,7 +54,7 @@ _MODES = {
 _IN_MEMORY = "its state is in memory: when it stops, all stacks and data are deleted"
 
 
-@application.command()
+@application.command(epilog=epilog("sageloop local up --port 0 --iam warn"))
 def up(
     *,
     port: Annotated[
@@ -100,8 +102,8 @@ def up(
     typer.echo("to use it: sageloop local run -- COMMAND")
 
 
-@application.command()
-def down() -> None:
+@application.command(epilog=epilog("sageloop local down"))
+def down(json_file: JsonFile = None) -> None:
     """Stop the local cloud of this folder and all its processes."""
     try:
         if not end_cloud(access_of_folder()):
@@ -109,22 +111,31 @@ def down() -> None:
     except NoCloudError as error:
         fail(error.fact)
     facts_file().unlink(missing_ok=True)
+    write_report(json_file, {"stopped": True})
     typer.echo("the local cloud and all its processes have stopped")
 
 
-@application.command()
+@application.command(epilog=epilog("sageloop local status --json status.json"))
 def status(json_file: JsonFile = None) -> None:
-    """Show whether a local cloud is running, its services, denials and activities in flight."""
+    """Show a local cloud: clock, stacks, endpoints, alarms, errors of functions, denials.
+
+    Exit code 2 if none runs in this folder.
+    """
     try:
         cloud = cloud_of_folder()
     except NoCloudError as error:
         write_report(json_file, {"ok": False})
         fail(str(error))
-    health, access = cloud.health(), cloud.access_summary()
-    write_report(json_file, health | {"endpoint_url": cloud.endpoint_url, "iam": access})
+    health, access, state = cloud.health(), cloud.access_summary(), state_of(cloud)
+    write_report(
+        json_file,
+        health | {"endpoint_url": cloud.endpoint_url, "iam": access, **state.as_dict()},
+    )
     typer.echo(f"{cloud.endpoint_url}  account {health['account']}  region {health['region']}")
     typer.echo(_IN_MEMORY)
     typer.echo(f"own services: {', '.join(health['services'])}")
+    for line in state.lines():
+        typer.echo(line)
     typer.echo(_MODES[AccessMode(access["mode"])])
     typer.echo(f"denied calls: {access['denied']}")
     for line in cloud.denials():
@@ -133,7 +144,9 @@ def status(json_file: JsonFile = None) -> None:
     typer.echo(f"in flight: {', '.join(health['in_flight']) or 'nothing'}")
 
 
-@application.command()
+@application.command(
+    epilog=epilog("sageloop local clock --hours 2", "sageloop local clock --rate 60")
+)
 def clock(
     hours: Annotated[float, typer.Option(min=0, help="virtual hours to advance")] = 0.0,
     minutes: Annotated[float, typer.Option(min=0, help="virtual minutes to advance")] = 0.0,
@@ -157,7 +170,7 @@ def clock(
     typer.echo(now)
 
 
-@application.command()
+@application.command(epilog=epilog('eval "$(sageloop local env)" && cdk deploy --all'))
 def env() -> None:
     """Print shell lines that point AWS clients at the local cloud, and at nothing else.
 
@@ -172,7 +185,8 @@ def env() -> None:
 
 
 @application.command(
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False}
+    epilog=epilog("sageloop local run -- cdk deploy --all", "sageloop local run -- aws s3 ls"),
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
 def run(
     command: Annotated[
@@ -198,28 +212,7 @@ def run(
         fail(f"{command[0]} cannot be executed: {error.strerror}", code=126)
 
 
-@application.command()
-def logs(
-    group: Annotated[str | None, typer.Argument(help="a log group; without it, list them")] = None,
-    lines: Annotated[int, typer.Option(help="how many of the last events to print", min=0)] = 100,
-) -> None:
-    """Print a log group (of a function, a job or an endpoint), or list the log groups."""
-    cloud = needed_cloud()
-    client = cloud.client("logs")
-    pages = client.get_paginator("describe_log_groups").paginate()
-    groups = [found["logGroupName"] for page in pages for found in page["logGroups"]]
-    if group is None:
-        for name in groups:
-            typer.echo(name)
-        return
-    if group not in groups:
-        fail(f"no log group {group}; sageloop local logs lists them")
-    events = client.get_paginator("filter_log_events").paginate(logGroupName=group)
-    for event in deque((each for page in events for each in page["events"]), maxlen=lines):
-        typer.echo(event["message"].rstrip("\n"))
-
-
-@application.command()
+@application.command(epilog=epilog("sageloop local access --suggest"))
 def access(
     role: Annotated[
         str | None, typer.Argument(help="name of a role; without it, all roles")
@@ -242,6 +235,15 @@ def access(
     for usage in usages:
         for line in access_lines(usage, suggest=suggest):
             typer.echo(line)
+
+
+application.command(
+    epilog=epilog(
+        "sageloop local logs /aws/lambda/scores-start --lines 20",
+        "sageloop local logs /aws/sagemaker/TrainingJobs --follow",
+    )
+)(logs)
+application.command(epilog=epilog("sageloop local alerts --full"))(alerts)
 
 
 def _check(

@@ -7,14 +7,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Typer and rich exit with these codes at a closed pipe and an interrupt.
-_BROKEN_PIPE = 1
+from sageloop.cli.output import end_at_closed_pipe
 
 
 def main() -> None:
     """Run the command line; without the extra `local`, report the command that installs it."""
-    with _quiet_broken_pipe(), _dead_shell_unless_well(sys.argv[1:]):
+    end_at_closed_pipe()
+    with _dead_shell_unless_well(sys.argv[1:]):
         _run()
+    sys.stdout.flush()
 
 
 def _run() -> None:
@@ -47,22 +48,6 @@ def _dead_shell_lines() -> list[str]:
         # Without the extra this package has no local cloud; no process listens on port 1.
         return ["export AWS_ENDPOINT_URL=http://127.0.0.1:1", "false"]
     return unreachable_shell_lines(os.environ)
-
-
-@contextmanager
-def _quiet_broken_pipe() -> Iterator[None]:
-    """Exit like other commands when the reader of the output has closed it."""
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _leave_stdout()
-        sys.exit(_BROKEN_PIPE)
-
-
-def _leave_stdout() -> None:
-    # Buffered output would be written, and fail again, when Python exits.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

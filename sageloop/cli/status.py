@@ -42,8 +42,6 @@ def status(
     Specify --local, --endpoint-url, or an AWS account by --profile NAME or --aws; the account is
     named on standard error. The command only reads. Exit code 1 if something needs a person, 2 if
     the endpoint does not exist.
-
-    Example: sageloop status flights --local
     """
     from botocore.exceptions import BotoCoreError, ClientError
 

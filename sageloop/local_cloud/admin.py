@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
 
 PREFIX = "/_sageloop/admin/"
-VERBS = ("health", "clock", "settle", "calls", "access", "usage", "faults", "file_systems", "stop")
+VERBS = ("health", "clock", "settle", "calls", "access", "usage", "faults", "file_systems",
+         "published", "stop")  # fmt: skip
 
 
 class Admin:
@@ -92,6 +93,9 @@ class Admin:
         systems = self._cloud.services.sagemaker.file_systems
         systems.register(members["file_system_id"], members["path"])
         return {"file_system_id": members["file_system_id"]}
+
+    def _published(self, _: dict[str, Any]) -> dict[str, Any]:
+        return {"messages": [each.as_dict() for each in self._cloud.published.messages()]}
 
     def _stop(self, _: dict[str, Any]) -> dict[str, Any]:
         self._cloud.stopped_by_request.set()

@@ -188,6 +188,10 @@ class LocalCloud:
         """Current virtual time in epoch seconds."""
         return float(self._request("clock")["time"])
 
+    def rate(self) -> float:
+        """Rate of the virtual clock: virtual seconds per second."""
+        return float(self._request("clock")["rate"])
+
     def set_rate(self, rate: float) -> None:
         """Set the rate of the virtual clock: virtual seconds per second."""
         self._request("clock", rate=rate)
@@ -234,6 +238,16 @@ class LocalCloud:
         """For each role: whether each permission was needed, denials, a policy of what was used."""
         roles: list[dict[str, Any]] = self._request("usage", timeout=300)["roles"]
         return roles
+
+    def published(self, topic: str | None = None) -> list[dict[str, Any]]:
+        """Messages that were published to SNS topics, oldest first; the last 1,000 are kept.
+
+        Args:
+            topic: ARN or name of a topic; by default the messages of all.
+
+        """
+        messages: list[dict[str, Any]] = self._request("published")["messages"]
+        return [m for m in messages if topic in (None, m["topic_arn"], _name(m["topic_arn"]))]
 
     def fault(self, kind: str, match: str, **members: Any) -> None:
         """Inject a fault (members as in ``core.faults.Fault``)."""
@@ -327,6 +341,10 @@ def _bound(known: CloudAccess | None, endpoint_url: str, region: str) -> CloudAc
         endpoint_url=endpoint_url, region=region, access_key_id=NO_ACCESS_KEY,
         secret_access_key=NO_SECRET_KEY,
     )  # fmt: skip
+
+
+def _name(arn: str) -> str:
+    return arn.rpartition(":")[2]
 
 
 def _drain(process: subprocess.Popen[str] | ForkedServer) -> None:

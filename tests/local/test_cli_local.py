@@ -243,7 +243,7 @@ def test_access_file_is_closed_to_other_users(shell: Shell) -> None:
     assert (folder / "local.json").stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("command", ["down", "status", "env", "logs"])
+@pytest.mark.parametrize("command", ["down", "status", "env", "logs", "alerts"])
 def test_command_without_a_cloud_reports_it(tmp_path: Path, command: str) -> None:
     output = Shell(tmp_path).local(command)
 

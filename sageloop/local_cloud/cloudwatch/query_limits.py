@@ -122,5 +122,5 @@ def page_of_metrics(metrics: Sequence[Any], params: Mapping[str, Any]) -> dict[s
 
 def _refused(token: str) -> AwsError:
     return AwsError(
-        "InvalidParameterValue", f"the token {token} was not returned by this operation"
+        "InvalidParameterValue", f"Request parameter NextToken is invalid: {token[:100]}"
     )

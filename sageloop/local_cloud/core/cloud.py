@@ -26,6 +26,7 @@ from sageloop.local_cloud.core.front import Front
 from sageloop.local_cloud.core.in_process import InProcessClients
 from sageloop.local_cloud.core.operations import Operations
 from sageloop.local_cloud.core.processes import Processes
+from sageloop.local_cloud.core.published import PublishedMessages
 from sageloop.local_cloud.core.recorder import Recorder
 from sageloop.local_cloud.core.registry import Registry
 from sageloop.local_cloud.core.work_folder import WorkFolder
@@ -84,6 +85,7 @@ class Cloud:
         self.recorder = Recorder()
         self.keys = KeyRing(self.account_id, self._partition, test_keys=config.test_keys)
         self.faults = Faults()
+        self.published = PublishedMessages(self.clock.time)
         self.authorizer = Authorizer(self, config.iam, allow=config.allow)
         self.processes = Processes(kept_open=self._folder.locks)
         self.front = Front(self)

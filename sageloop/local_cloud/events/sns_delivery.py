@@ -44,7 +44,7 @@ class SnsDelivery:
     def _take_over(self, _call: Call, _response: Response) -> None:
         from sageloop.local_cloud.core.moto_sns import deliver_by
 
-        deliver_by(self.deliver)
+        deliver_by(self.deliver, self._cloud.published.published)
 
     def deliver(
         self, subscription: Any, message: str, message_id: str, *, subject: str | None = None,
@@ -55,12 +55,13 @@ class SnsDelivery:
         attributes = message_attributes or {}
         if not _accepts(subscription.attributes, message, attributes):
             return
+        self._cloud.published.delivered(message_id, subscription.protocol, subscription.endpoint)
         if message_structure == "json":
             message = subscription._parse_message_structure(message, subscription.protocol)
         if subscription.protocol not in ("lambda", "sqs"):
             log.warning(
                 "the local cloud sends nothing to other networks: %s subscription %s "
-                "receives no message",
+                "receives no message; sageloop local alerts shows it",
                 subscription.protocol, subscription.arn,
             )  # fmt: skip
             return

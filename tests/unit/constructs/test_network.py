@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from aws_cdk import App, Stack
+from aws_cdk import App, Environment, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk.assertions import Template
 
@@ -37,6 +37,32 @@ def test_network_has_selected_interface_endpoints_only(stack: Stack) -> None:
 def test_network_refuses_an_unknown_interface(stack: Stack) -> None:
     with pytest.raises(ConfigurationError, match=r"interfaces must be one of .*'Internet'"):
         PrivateNetwork(stack, "Network", interfaces=["Internet"])
+
+
+@pytest.mark.parametrize(
+    ("cidr", "zones", "message"),
+    [
+        ("300.0.0.0/16", 2, "cidr must be an IPv4 CIDR range such as 10.0.0.0/16, got '300"),
+        ("10.0.0.0/19", 3, "must have a prefix length from /16 to /18 for 3 zones"),
+        ("10.0.0.0/20", 2, "must have a prefix length from /16 to /19 for 2 zones"),
+        ("10.0.0.0/15", 2, "must have a prefix length from /16 to /19 for 2 zones"),
+        ("10.0.1.0/16", 2, r"did you mean 10\.0\.0\.0/16\?, got '10\.0\.1\.0/16'"),
+        ("172.17.0.0/16", 2, "must not overlap 172.17.0.0/16"),
+    ],
+)
+def test_network_refuses_cidr_without_room_for_subnets(
+    stack: Stack, cidr: str, zones: int, message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        PrivateNetwork(stack, "Network", cidr=cidr, zones=zones)
+
+
+@pytest.mark.parametrize(("cidr", "zones"), [("10.0.0.0/18", 3), ("10.0.0.0/19", 2)])
+def test_smallest_cidr_has_a_subnet_in_each_zone(cidr: str, zones: int) -> None:
+    stack = Stack(App(), "Test", env=Environment(account="123456789012", region="us-east-1"))
+    PrivateNetwork(stack, "Network", cidr=cidr, zones=zones)
+
+    Template.from_stack(stack).resource_count_is("AWS::EC2::Subnet", zones)
 
 
 def test_s3_endpoint_policy_allows_custom_resource_responses(template: Template) -> None:

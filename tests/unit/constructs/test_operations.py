@@ -183,6 +183,19 @@ def test_other_values_of_the_concurrency_context_are_refused(anew: Ground) -> No
 
 
 @pytest.mark.parametrize(
+    ("emails", "message"),
+    [
+        ([""], "emails must be an email address such as oncall@example.org, got ''"),
+        (["on call@example.org"], "must be an email address"),
+        (["a@example.org", "A@example.org"], "each address once, got 'A@example.org' twice"),
+    ],
+)
+def test_alert_topic_refuses(anew: Ground, emails: list[str], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        AlertTopic(anew.stack, "Mine", emails=emails)
+
+
+@pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"gate": Gate(threshold=1, objective="less")}, "must be Minimize for mae and rmse, got"),

@@ -22,7 +22,7 @@ from moto.logs import models as logs
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.s3 import models as s3
 from moto.s3 import notifications
-from moto.sns.models import Subscription
+from moto.sns.models import Subscription, Topic
 from moto.sqs import models as sqs
 
 from sageloop.local_cloud.core import moto_bodies, moto_queues, moto_sqs, wire
@@ -179,16 +179,21 @@ def test_published_message_is_passed_to_the_delivery_function(
     from sageloop.local_cloud.core import moto_sns
 
     monkeypatch.setattr(Subscription, "publish", Subscription.publish)
+    monkeypatch.setattr(Topic, "publish", Topic.publish)
     passed: list[SimpleNamespace] = []
-    moto_sns.deliver_by(lambda one, message, id_, **rest: passed.append(
-        SimpleNamespace(subscription=one, message=message, rest=sorted(rest))
-    ))  # fmt: skip
+    published: list[tuple[str, ...]] = []
+
+    def deliver(one: Any, message: str, _id: str, **rest: Any) -> None:
+        passed.append(SimpleNamespace(subscription=one, message=message, rest=sorted(rest)))
+
+    moto_sns.deliver_by(deliver, lambda *members: published.append(members))
     client = cloud.client("sns", principal="tester")
     topic = client.create_topic(Name="t")["TopicArn"]
     client.subscribe(TopicArn=topic, Protocol="sqs", Endpoint="arn:aws:sqs:us-east-1:1:q")
 
-    client.publish(TopicArn=topic, Message="hello")
+    made = client.publish(TopicArn=topic, Message="hello", Subject="s")["MessageId"]
 
+    assert published == [(topic, made, "hello", "s")], changed("M10", "Topic.publish")
     assert [one.message for one in passed] == ["hello"], changed("M10", "Subscription.publish")
     assert passed[0].rest == [
         "deduplication_id", "group_id", "message_attributes", "message_structure", "subject",

@@ -25,7 +25,14 @@ ALLOWED: dict[str, set[str]] = {
     "monitoring": {"aws", "serving", "gate"},
     "reconciliation": {"aws", "champion", "jobs", "scaling", "serving"},
     "builders": {
-        "aws", "champion", "gate", "jobs", "monitoring", "reconciliation", "scaling", "serving",
+        "aws",
+        "champion",
+        "gate",
+        "jobs",
+        "monitoring",
+        "reconciliation",
+        "scaling",
+        "serving",
     },
 }
 """For each package, those that it may import. Modules beside them import no package: ``functions``

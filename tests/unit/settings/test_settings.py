@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from stacks import SettingsError, load_settings
-from stacks.settings import read_settings
+from stacks.settings_file import read_settings
 
 _FOLDER = Path(__file__).resolve().parents[3] / "settings"
 JWT: dict[str, Any] = {"authorizer": "JWT"}
@@ -79,7 +79,7 @@ def test_invalid_toml_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "line"),
     [
-        ("project.name", "Bad_Name", "project.name: got 'Bad_Name'; string should match"),
+        ("project.name", "Bad_Name", "project.name: got 'Bad_Name'; must be lower-case"),
         ("serving.colour", "blue", "serving.colour: got 'blue'; there is no such key"),
         ("data.validation_days", 0, "got 0; input should be greater than or equal to 1"),
         ("data.validation_days", "7", "data.validation_days: got '7'; input should be a valid int"),
@@ -138,12 +138,12 @@ def test_invalid_toml_is_refused(tmp_path: Path) -> None:
         (
             "endpoint_schedule",
             {"stop": "at 8", "start": "at 9"},
-            "endpoint_schedule.stop: got 'at 8'; string sho",
+            "endpoint_schedule.stop: got 'at 8'; must be cron",
         ),
         (
             "endpoint_schedule",
             {"stop": "cron(0 20 * * *)"},
-            "stop: got 'cron(0 20 * * *)'; string sh",
+            "stop: got 'cron(0 20 * * *)'; must be cron",
         ),
         ("endpoint_schedule", {"timezone": "Europe/Pari"}, "zone; did you mean 'Europe/Paris'?"),
         ("inference_api", {"authorizer": "None"}, "got 'None'; input should be 'IAM' or 'JWT'"),
@@ -158,7 +158,7 @@ def test_invalid_toml_is_refused(tmp_path: Path) -> None:
         (
             "inference_api",
             {**JWT, "issuer": "http://a.b"},
-            "inference_api.issuer: got 'http://a.b'; s",
+            "inference_api.issuer: got 'http://a.b'; must be an https",
         ),
         (
             "inference_api",
@@ -168,7 +168,7 @@ def test_invalid_toml_is_refused(tmp_path: Path) -> None:
         (
             "inference_api",
             {**ISSUED, "audience": [""]},
-            "inference_api.audience.0: got ''; string sh",
+            "inference_api.audience.0: got ''; must be a text",
         ),
         (
             "inference_api",
@@ -194,7 +194,7 @@ def test_invalid_toml_is_refused(tmp_path: Path) -> None:
         (
             "inference_api",
             {"user_pool_arns": ["x"]},
-            "inference_api.user_pool_arns.0: got 'x'; string",
+            "inference_api.user_pool_arns.0: got 'x'; must be the ARN",
         ),
         (
             "inference_api",

@@ -13,7 +13,7 @@ from aws_cdk import App
 
 import app as project
 from scripts.synthesis import templates_in
-from stacks.settings import read_settings
+from stacks.settings_file import read_settings
 from tests.security.checks.flatten import flat
 
 _SETTINGS = Path(__file__).resolve().parents[3] / "settings"
