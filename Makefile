@@ -25,7 +25,7 @@ REST := frameworks or fidelity
 LONG := long or $(REST)
 
 .PHONY: help setup setup-demo demo examples frameworks test-unit test test-long test-rest test-all \
-  slow-report functions-python fidelity check bench format lock docs words integ policy-mutants clean
+  slow-report functions-python fidelity check bench format lock docs words integ mutants policy-mutants clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -63,6 +63,15 @@ $(FRAMEWORKS)/.ready: $(VENV)/.ready requirements/frameworks.txt requirements/to
 	  echo "import site; site.addsitedir('$$below')" > $$own/below.pth
 	@$(FRAMEWORKS)/bin/python $(LOCKED) -r requirements/frameworks.txt
 	@$(FRAMEWORKS)/bin/python $(PIP) -r requirements/torch.txt
+	@touch $@
+
+.venv-mutants/.ready: $(VENV)/.ready requirements/mutants.txt
+	@echo "setting up the mutation tester in an environment over $(VENV)"
+	@test -x .venv-mutants/bin/python || $(PYTHON) -m venv --without-pip .venv-mutants
+	@below=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
+	  own=$$(.venv-mutants/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
+	  echo "import site; site.addsitedir('$$below')" > $$own/below.pth
+	@.venv-mutants/bin/python $(LOCKED) -r requirements/mutants.txt
 	@touch $@
 
 .venv-checkov/.ready: requirements/checkov.txt
@@ -147,6 +156,9 @@ slow-report: setup ## what takes over 5 s of CPU and is not marked slow
 	$(BIN)/python $(PYTEST) -m "not ($(LONG))" -q --cpu-report report-cpu.json $(TESTS)
 	$(BIN)/python -m scripts.slow_report report-cpu.json
 
+mutants: setup .venv-mutants/.ready ## which changes of the functions' code no test notices
+	PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONHASHSEED=0 .venv-mutants/bin/python -m scripts.mutants $(MUTANTS)
+
 policy-mutants: setup ## which permissions of the project's roles the demo does not need
 	$(BIN)/python -m scripts.policy_mutants
 
@@ -171,6 +183,10 @@ words: setup ## all public names, docstrings, messages and test names, in one fi
 docs: setup ## write the generated pages anew
 	$(BIN)/python -m scripts.generate_docs
 
+# What only the commands of cosmic-ray need, of which its operators are used.
+NOT_IN_MUTANTS := aiohappyeyeballs aiohttp aiosignal anybadge attrs click decorator exit-codes \
+  frozenlist gitdb gitpython idna markdown-it-py mdurl multidict packaging propcache pygments rich \
+  setuptools smmap sqlalchemy toml typing-extensions yarl yattag
 NOT_IN_DEMO := pandas sympy mpmath networkx scikit-learn joblib threadpoolctl narwhals
 lock: ## pin requirements anew (needs uv on the PATH)
 	uv pip compile -q pyproject.toml --extra local --extra dev --extra demo --generate-hashes \
@@ -187,6 +203,9 @@ lock: ## pin requirements anew (needs uv on the PATH)
 	  --python-version 3.11 --allow-unsafe -o requirements/pip.txt
 	uv pip compile -q requirements/frameworks.in -c requirements/dev.txt --generate-hashes \
 	  --no-annotate --no-header --python-version 3.11 -o requirements/frameworks.txt
+	uv pip compile -q requirements/mutants.in -c requirements/dev.txt --generate-hashes \
+	  --no-annotate --no-header --python-version 3.11 \
+	  $(foreach name,$(NOT_IN_MUTANTS),--no-emit-package $(name)) -o requirements/mutants.txt
 	uv pip compile -q requirements/functions.in -c requirements/dev.txt --generate-hashes \
 	  --no-annotate --no-header --python-version $(FUNCTIONS_PYTHON) -o requirements/functions.txt
 
@@ -194,4 +213,4 @@ integ: setup ## deploy to YOUR account and destroy again (costs money; asks firs
 	$(BIN)/python -m scripts.integ
 
 clean: ## remove what was set up and written
-	rm -rf $(VENV) $(FRAMEWORKS) .venv-checkov .venv-fidelity .venv-sdk .venv-sdk2 .venv-aws .venv-functions node_modules $(JAVASCRIPT)/node_modules cdk.out dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(FRAMEWORKS) .venv-mutants .mutants .venv-checkov .venv-fidelity .venv-sdk .venv-sdk2 .venv-aws .venv-functions node_modules $(JAVASCRIPT)/node_modules cdk.out dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,1 @@
+"""`make mutants`: changes the functions' code on purpose, and lists the changes no test notices."""
