@@ -123,8 +123,9 @@ def _excluded_lines(source: str) -> set[int]:
     """Lines of log calls, imports, and constants that only limit the length of a text."""
     excluded: set[int] = set()
     for node in ast.walk(ast.parse(source)):
-        is_log = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "log"
-        if is_log or isinstance(node, ast.Import | ast.ImportFrom):
+        if (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "log") or isinstance(
+            node, ast.Import | ast.ImportFrom
+        ):
             excluded |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
         if isinstance(node, ast.arg | ast.AnnAssign) and node.annotation is not None:
             note = node.annotation
