@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from sageloop.champions.endpoints import find_promotion
 from sageloop.champions.status import Status, status_of
 from sageloop.local_cloud.client import LocalCloud
 from sageloop.waiting import until
+from tests import forked
 
 pytestmark = pytest.mark.slow
 
@@ -37,6 +39,7 @@ class Changed:
 
     def reconcile(self) -> None:
         """Invoke the reconciler as its schedule does, and wait for what follows."""
+        self.cloud.settle()  # it has one execution at a time
         now = datetime.fromtimestamp(self.cloud.time(), UTC).isoformat()
         answer = self.cloud.client("lambda").invoke(
             FunctionName=self._function("Reconciles jobs"),
@@ -183,3 +186,18 @@ def test_alert_that_sns_refuses_arrives_once_it_accepts_it(changed: Changed) -> 
 def _rule_of(changed: Changed) -> str:
     rules = changed.cloud.client("events").list_rules()["Rules"]
     return str(next(r["Name"] for r in rules if r.get("Description", "").startswith("A data set")))
+
+
+def test_command_shows_the_same_and_ends_with_1(changed: Changed, tmp_path: Path) -> None:
+    report = tmp_path / "status.json"
+    ended = forked.run(
+        "sageloop", "status", changed.endpoint, "--endpoint-url", changed.cloud.endpoint_url,
+        "--json", str(report), cwd=tmp_path,
+        env=changed.cloud.access.write(tmp_path / "access.json").environment(),
+    )  # fmt: skip
+    assert ended.returncode == 1, ended.stderr
+    assert ended.stdout.startswith(f"{changed.endpoint}: live, package 1 (InService), retrained by")
+    assert "  needs attention: The alarm " in ended.stdout
+    assert "  next: A job starts when new data arrive or the alarm fires." in ended.stdout
+    (shown,) = json.loads(report.read_text())["endpoints"]
+    assert (shown["state"], shown["needs_attention"]) == ("live", True)
