@@ -239,7 +239,8 @@ class RetrainingLoop(Construct):
             "METRIC_NAME": "MeanAbsoluteError",
         }
         function = self._function("evaluate", "Evaluates model quality against ground truth", 1,
-                                  environment, memory_size=1024)  # fmt: skip
+                                  environment, memory_size=1024,
+                                  timeout=Duration.minutes(15), invokes_itself=True)  # fmt: skip
         capture = self.endpoint.capture
         prefix = "capture/" if capture is None else capture.prefix
         function.allow(
@@ -302,6 +303,8 @@ class RetrainingLoop(Construct):
         environment: Mapping[str, str],
         *,
         memory_size: int = 256,
+        timeout: Duration | None = None,
+        invokes_itself: bool = False,
     ) -> ProjectFunction:
         return ProjectFunction(
             self,
@@ -311,7 +314,8 @@ class RetrainingLoop(Construct):
             network=self._network,
             key=self.job.state.key,
             environment=environment,
-            timeout=Duration.minutes(5),
+            timeout=Duration.minutes(5) if timeout is None else timeout,
+            invokes_itself=invokes_itself,
             memory_size=memory_size,
             reserved_concurrency=concurrency,
             alert_topic=self.endpoint.alert_topic,
