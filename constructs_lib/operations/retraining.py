@@ -242,7 +242,8 @@ class RetrainingLoop(Construct):
                                   environment, memory_size=1024,
                                   timeout=Duration.minutes(15), invokes_itself=True)  # fmt: skip
         capture = self.endpoint.capture
-        prefix = "capture/" if capture is None else capture.prefix
+        base = "capture/" if capture is None else capture.prefix
+        prefix = f"{base}{self.endpoint.endpoint_name}/"
         function.allow(
             *self.job.state.statements("GetItem"),
             *store.read_statements(prefix),
