@@ -47,7 +47,7 @@ class GeneratedFiles:
 
     def list_objects_v2(self, *, Bucket: str, Prefix: str, **_: Any) -> dict[str, Any]:
         """The file of an hour, or those of a day."""
-        base, _, _ = Prefix.partition("/2026")
+        base = Prefix.partition("/2026")[0]
         keys = [f"{base}/{self._at(hour):%Y/%m/%d/%H}/data.jsonl" for hour in range(self.hours)]
         contents = [{"Key": key, "Size": 1, "ETag": "e"} for key in keys if key.startswith(Prefix)]
         return {"Contents": contents, "IsTruncated": False}

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -56,14 +57,13 @@ def main() -> None:
 
 def _evaluate(files: GeneratedFiles) -> tuple[float, int, dict[str, Any]]:
     """Invoke the function until it publishes; the longest invocation, their number, the answer."""
-    from sageloop_runtime.monitoring.files import HourlyFiles
-
+    files_of = import_module("sageloop_runtime.monitoring.files").HourlyFiles
     event: dict[str, Any] = {"time": (START + timedelta(hours=_HOURS, minutes=30)).isoformat()}
     longest, passes = 0.0, 0
     while True:
         started = time.perf_counter()
         invoked = _Invoked()
-        answer = _evaluator(HourlyFiles(files), invoked, started + _TIMEOUT).handle(event)
+        answer = _evaluator(files_of(files), invoked, started + _TIMEOUT).handle(event)
         longest, passes = max(longest, time.perf_counter() - started), passes + 1
         if "continues" not in answer:
             return longest, passes, answer
@@ -94,16 +94,14 @@ class _Quiet:
 
 
 def _evaluator(files: Any, invoked: _Invoked, deadline: float) -> Any:
-    from sageloop_runtime.config import EvaluateConfig
-    from sageloop_runtime.monitoring.evaluation import ModelQualityEvaluator
-
-    config = EvaluateConfig(
+    config = import_module("sageloop_runtime.config").EvaluateConfig(
         state_table="t", endpoint_name="e", capture_uri="s3://capture/data",
         ground_truth_uri="s3://truth/labels", window_minutes=60 * (_HOURS + 1),
         ground_truth_delay_minutes=0, metric_namespace="n", metric_name="MeanAbsoluteError",
     )  # fmt: skip
     quiet: Any = _Quiet()
-    return ModelQualityEvaluator(
+    evaluation = import_module("sageloop_runtime.monitoring.evaluation")
+    return evaluation.ModelQualityEvaluator(
         config, table=quiet, files=files, metrics=quiet, functions=invoked, function_arn="f",
         remaining=lambda: deadline - time.perf_counter(),
     )  # fmt: skip

@@ -82,9 +82,13 @@ def template(*, actions: list[str], broken: bool) -> str:
                      document.split("ROLE")[1]]]}}},
     }  # fmt: skip
     if broken:
-        resources["Broken"] = {"Type": "AWS::CloudWatch::Alarm", "DependsOn": "Job", "Properties": {
+        too_long = {
             "ComparisonOperator": "GreaterThanThreshold", "EvaluationPeriods": 2, "Threshold": 1,
-            "Namespace": "n", "MetricName": "m", "Statistic": "Sum", "Period": 86_400 * 7}}  # fmt: skip
+            "Namespace": "n", "MetricName": "m", "Statistic": "Sum", "Period": 86_400 * 7,
+        }  # fmt: skip
+        resources["Broken"] = {
+            "Type": "AWS::CloudWatch::Alarm", "DependsOn": "Job", "Properties": too_long,
+        }  # fmt: skip
     return json.dumps({"Resources": resources})
 
 
