@@ -25,8 +25,8 @@ _TIMEOUT, _MEMORY_MB = 900.0, 1024
 def measure() -> list[Figure]:
     """Peak memory, duration and longest invocation of one evaluation, in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.evaluation"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    result = json.loads(done.stdout.splitlines()[-1])
+    completed = subprocess.run(command, check=True, capture_output=True, text=True)
+    result = json.loads(completed.stdout.splitlines()[-1])
     name = f"evaluation of {result['gigabytes']:.1f} GB of captured data"
     return [
         Figure(name=f"{name}: peak memory", value=result["megabytes"], unit="MB",
@@ -96,7 +96,7 @@ class _Quiet:
 def _evaluator(files: Any, invoked: _Invoked, deadline: float) -> Any:
     config = import_module("sageloop_runtime.config").EvaluateConfig(
         state_table="t", endpoint_name="e", capture_uri="s3://capture/data",
-        ground_truth_uri="s3://truth/labels", window_minutes=60 * (_HOURS + 1),
+        ground_truth_uri="s3://ground-truth/labels", window_minutes=60 * (_HOURS + 1),
         ground_truth_delay_minutes=0, metric_namespace="n", metric_name="MeanAbsoluteError",
     )  # fmt: skip
     quiet: Any = _Quiet()

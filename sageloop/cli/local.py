@@ -206,8 +206,8 @@ def logs(
     """Print a log group (of a function, a job or an endpoint), or list the log groups."""
     cloud = needed_cloud()
     client = cloud.client("logs")
-    pages = client.get_paginator("describe_log_groups").paginate()
-    groups = [found["logGroupName"] for page in pages for found in page["logGroups"]]
+    answers = client.get_paginator("describe_log_groups").paginate()
+    groups = [each["logGroupName"] for answer in answers for each in answer["logGroups"]]
     if group is None:
         for name in groups:
             typer.echo(name)
@@ -215,7 +215,7 @@ def logs(
     if group not in groups:
         fail(f"no log group {group}; sageloop local logs lists them")
     events = client.get_paginator("filter_log_events").paginate(logGroupName=group)
-    for event in deque((each for page in events for each in page["events"]), maxlen=lines):
+    for event in deque((each for answer in events for each in answer["events"]), maxlen=lines):
         typer.echo(event["message"].rstrip("\n"))
 
 

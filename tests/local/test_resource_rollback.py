@@ -109,11 +109,11 @@ def deployed(cloud: LocalCloud, name: str, body: str) -> str:
 
 
 def events(cloud: LocalCloud, name: str) -> list[tuple[str, str, str]]:
-    found = cloud.client("cloudformation").describe_stack_events(StackName=name)["StackEvents"]
+    listed = cloud.client("cloudformation").describe_stack_events(StackName=name)["StackEvents"]
     return [
         (each["ResourceStatus"], each.get("PhysicalResourceId", ""),
          each.get("ResourceStatusReason", ""))
-        for each in found if each["LogicalResourceId"] == "Job"
+        for each in listed if each["LogicalResourceId"] == "Job"
     ]  # fmt: skip
 
 

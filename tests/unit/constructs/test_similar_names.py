@@ -100,13 +100,13 @@ def test_rules_match_no_event_of_a_similar_name(template: dict[str, Any]) -> Non
         for rule in resources(template, "AWS::Events::Rule").values()
         if "EventPattern" in rule["Properties"]
     ]
-    heard = 0
+    received = 0
     for name, is_own in (("scores", True), (OTHER, False)):
         for event in _events(name):
-            found = [rule for rule in rules if matches(rule, event)]
-            heard += len(found)
-            assert is_own or found == []
-    assert heard >= 2
+            matching = [rule for rule in rules if matches(rule, event)]
+            received += len(matching)
+            assert is_own or matching == []
+    assert received >= 2
 
 
 def _events(name: str) -> Iterator[dict[str, Any]]:

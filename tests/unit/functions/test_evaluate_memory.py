@@ -76,7 +76,7 @@ def evaluated(
 def evaluator(account: Any, s3: Any, *, largest: int, remaining: Clock) -> ModelQualityEvaluator:
     config = EvaluateConfig(
         state_table="t", endpoint_name=ENDPOINT, capture_uri="s3://capture/data",
-        ground_truth_uri="s3://truth/labels", window_minutes=60 * 24,
+        ground_truth_uri="s3://ground-truth/labels", window_minutes=60 * 24,
         ground_truth_delay_minutes=0, metric_namespace="n", metric_name="MeanAbsoluteError",
     )  # fmt: skip
     return ModelQualityEvaluator(
@@ -118,7 +118,7 @@ def test_ground_truth_that_cannot_be_read_in_time_is_named() -> None:
     account = Account()
     event = {"time": iso((START + timedelta(minutes=90)).timestamp())}
 
-    with pytest.raises(BadInputError, match=r"s3://truth/labels .* shorten the window"):
+    with pytest.raises(BadInputError, match=r"s3://ground-truth/labels .* shorten the window"):
         evaluator(account, s3, largest=MEGABYTE, remaining=Clock(900.0, step=290.0)).handle(event)
 
     assert account.published == []
@@ -216,11 +216,11 @@ def test_lines_are_those_of_the_file_however_it_is_read(
 
 @settings(max_examples=60, deadline=None)
 @given(lines=st.lists(st.integers(0, 20), max_size=8), part=st.integers(1, 7))
-def test_line_that_is_too_long_is_skipped_alone(lines: list[int], part: int) -> None:
+def test_only_a_line_that_is_too_long_is_skipped(lines: list[int], part: int) -> None:
     body = "\n".join("x" * length for length in lines).encode()
-    found = lines_of(body, part=part, longest_line=10)
+    lines_read = lines_of(body, part=part, longest_line=10)
     # A line that ends in the part in which it becomes too long is still whole.
-    kept = [len(line) for line in found]
+    kept = [len(line) for line in lines_read]
     expected = [length for length in lines if 0 < length <= 10]
     assert [length for length in kept if length <= 10] == expected
     assert all(length <= 10 + 2 * part for length in kept)

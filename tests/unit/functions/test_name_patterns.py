@@ -93,7 +93,7 @@ def test_policies_of_a_job_cover_no_job_of_another(
 
 @settings(max_examples=150, deadline=None)
 @given(pair=pairs(21), kind=st.sampled_from(JOB_KINDS), key=st.text(max_size=3))
-def test_rule_of_a_job_hears_no_event_of_another(
+def test_rule_of_a_job_receives_no_event_of_another(
     pair: tuple[str, str], kind: JobKind, key: str
 ) -> None:
     for one, other in (pair, pair[::-1]):

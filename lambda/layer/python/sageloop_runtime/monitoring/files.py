@@ -65,9 +65,9 @@ class HourlyFiles:
         """
         for bucket, key, tag in self._files(uri, start, end):
             if key >= first.key:
-                done = first.line if key == first.key else 0
+                read = first.line if key == first.key else 0
                 for number, line in enumerate(self._lines_of(bucket, key, tag), 1):
-                    if number > done:
+                    if number > read:
                         yield Place(key, number), line
 
     def _files(self, uri: str, start: float, end: float) -> Iterator[tuple[str, str, str]]:
