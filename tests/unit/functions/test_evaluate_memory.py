@@ -85,7 +85,7 @@ def evaluator(account: Any, s3: Any, *, largest: int, remaining: Clock) -> Model
     )  # fmt: skip
 
 
-@pytest.mark.feature("model quality: captured data of any size")
+@pytest.mark.feature("operations: evaluation of captured data of any size")
 def test_memory_does_not_grow_with_the_captured_data() -> None:
     peaks = []
     for lines in (300, 1_200):
