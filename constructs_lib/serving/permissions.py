@@ -89,13 +89,13 @@ def scaling_statements(
 
 def alarm_statements(scope: Construct, endpoint: str) -> list[iam.PolicyStatement]:
     """Statements for alarms of the step policies of an endpoint's variants."""
-    alarms = [colon_arn(scope, "cloudwatch", "alarm", name) for name in scaling_alarms(endpoint)]
-    return [alarm_statement(), allow(["cloudwatch:PutMetricAlarm"], alarms)]
+    alarms = colon_arn(scope, "cloudwatch", "alarm", scaling_alarms(endpoint))
+    return [alarm_statement(), allow(["cloudwatch:PutMetricAlarm"], [alarms])]
 
 
-def scaling_alarms(endpoint: str) -> list[str]:
-    """IAM patterns of the names of an endpoint's step alarms: not of ``<endpoint>-scaling-b``."""
-    return [f"{endpoint}-scaling-{numbers}" for numbers in ("?-?", "??-?", "?-??", "??-??")]
+def scaling_alarms(endpoint: str) -> str:
+    """IAM pattern of the names of an endpoint's step alarms: not of ``<endpoint>-scaling-b``."""
+    return f"{endpoint}-scaling-?-?"
 
 
 def endpoint_parts(endpoint: str) -> str:

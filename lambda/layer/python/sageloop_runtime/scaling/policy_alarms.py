@@ -33,7 +33,7 @@ class PolicyAlarms:
 
     def __init__(self, cloudwatch: Any, endpoint: str) -> None:
         self._cloudwatch = cloudwatch
-        self._own = re.compile(rf"{re.escape(endpoint)}-scaling-\d+-\d+")
+        self._own = re.compile(rf"{re.escape(endpoint)}-scaling-[0-9a-f]+-[0-9a-f]+")
 
     def is_own(self, name: str) -> bool:
         """Whether an alarm's name is that of a step policy of the endpoint."""
