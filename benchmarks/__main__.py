@@ -12,11 +12,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import access, deployment, lanes, local_cloud, serving, setup, training
+from benchmarks import access, deployment, evaluation, lanes, local_cloud, serving, setup, training
 from benchmarks.figures import Figure
 
 _SUITES = {"local_cloud": local_cloud, "deployment": deployment, "training": training,
-           "serving": serving, "access": access, "setup": setup, "lanes": lanes}  # fmt: skip
+           "serving": serving, "access": access, "evaluation": evaluation,
+           "setup": setup, "lanes": lanes}  # fmt: skip
 # These take over half an hour and create environments: they run by name only.
 _BY_NAME = ("setup", "lanes")
 

@@ -1,4 +1,4 @@
-"""Values of a CloudWatch metric, of every page and in a period that CloudWatch has."""
+"""Values of a CloudWatch metric in a period that CloudWatch has, by any number of requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def metric_values(
     statistic: str,
     start: float,
     end: float,
-    page: int = 100_800,
+    most: int = 100_800,
 ) -> list[tuple[float, float]]:
     """Times and values of a metric, oldest first.
 
@@ -34,7 +34,7 @@ def metric_values(
         statistic: CloudWatch statistic.
         start: Start of the time range in epoch seconds.
         end: End of the time range in epoch seconds, which is about now.
-        page: Datapoints of one request, 100,800 at most.
+        most: Datapoints of one request, 100,800 at most.
 
     See https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
 
@@ -44,13 +44,13 @@ def metric_values(
     query = {"Id": "m", "MetricStat": {
         "Metric": {"Namespace": namespace, "MetricName": metric, "Dimensions": named},
         "Period": period, "Stat": statistic}}  # fmt: skip
-    pages = cloudwatch.get_paginator("get_metric_data").paginate(
-        MetricDataQueries=[query], ScanBy="TimestampAscending", MaxDatapoints=page,
+    answers = cloudwatch.get_paginator("get_metric_data").paginate(
+        MetricDataQueries=[query], ScanBy="TimestampAscending", MaxDatapoints=most,
         StartTime=datetime.fromtimestamp(start, UTC), EndTime=datetime.fromtimestamp(end, UTC),
     )  # fmt: skip
     return [
         (time.timestamp(), float(value))
-        for each in pages
-        for result in each["MetricDataResults"]
+        for answer in answers
+        for result in answer["MetricDataResults"]
         for time, value in zip(result["Timestamps"], result["Values"], strict=True)
     ]

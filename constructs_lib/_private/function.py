@@ -151,14 +151,18 @@ class ProjectFunction(Construct):
             # that CloudFormation has rolled back; it is older than this, so that Lambda drops it.
             max_event_age=limit if serves_cloudformation else None,
         )
-        # CDK adds a dependency on the role; the reference to the role is enough.
+        if invokes_itself:
+            self.allow(allow(["lambda:InvokeFunction"], [self.arn]))
+        self._refine()
+
+    def _refine(self) -> None:
+        """Remove a dependency that CDK adds, and acknowledge findings."""
+        # The reference to the role is enough.
         resource = self.function.node.default_child
         assert isinstance(resource, lambda_.CfnFunction)
         resource.add_deletion_override("DependsOn")
         acknowledge(self.function, ["AwsSolutions-L1"], _RUNTIME_REASON)
-        if invokes_itself:
-            self.allow(allow(["lambda:InvokeFunction"], [self.arn]))
-        if not keeps_dead_letters:
+        if self._dead_letters is None:
             acknowledge_packs(self.function, "LambdaDLQ", _NO_DEAD_LETTERS, packs="nist hipaa")
             acknowledge_checkov(self.function, "CKV_AWS_116", _NO_DEAD_LETTERS)
 

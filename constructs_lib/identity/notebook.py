@@ -8,6 +8,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from .._private.checks import Checks, known
 from .._private.policies import allow, arn
 from .execution import ExecutionRole
 
@@ -44,7 +45,8 @@ class NotebookRole(ExecutionRole):
         Args:
             scope: Parent construct.
             construct_id: Construct id, unique within the scope.
-            jobs: Name prefix of training jobs that it can start; none by default.
+            jobs: Name prefix of training jobs that it can start, ending in a hyphen; none by
+                default.
             training_role: Role that it can pass to these jobs.
             endpoints: Names of endpoints that it can invoke.
             key: KMS key of volumes and of data in S3.
@@ -65,6 +67,10 @@ class NotebookRole(ExecutionRole):
             repository_arns=(), key=key,
         )  # fmt: skip
         if jobs is not None:
+            with Checks(self) as check:
+                if known(jobs) and not jobs.endswith("-"):
+                    message = f"jobs must be a name prefix that ends in a hyphen, got {jobs!r}"
+                    check.refuse("NameNotAllowed", message)
             self.add(*_isolated_jobs(arn(self, "sagemaker", "training-job", f"{jobs}*")))
         if training_role is not None:
             training_role.grant_pass(self)

@@ -252,9 +252,11 @@ class RetrainingLoop(Construct):
             "METRIC_NAME": "MeanAbsoluteError",
         }
         function = self._function("evaluate", "Evaluates model quality against ground truth", 1,
-                                  environment, memory_size=1024)  # fmt: skip
+                                  environment, memory_size=1024,
+                                  timeout=Duration.minutes(15), invokes_itself=True)  # fmt: skip
         capture = self.endpoint.capture
-        prefix = "capture/" if capture is None else capture.prefix
+        base = "capture/" if capture is None else capture.prefix
+        prefix = f"{base}{self.endpoint.endpoint_name}/"
         function.allow(
             *self.job.state.statements("GetItem"),
             *store.read_statements(prefix),
@@ -352,6 +354,8 @@ class RetrainingLoop(Construct):
         environment: Mapping[str, str],
         *,
         memory_size: int = 256,
+        timeout: Duration | None = None,
+        invokes_itself: bool = False,
     ) -> ProjectFunction:
         return ProjectFunction(
             self,
@@ -361,7 +365,8 @@ class RetrainingLoop(Construct):
             network=self._network,
             key=self.job.state.key,
             environment=environment,
-            timeout=Duration.minutes(5),
+            timeout=Duration.minutes(5) if timeout is None else timeout,
+            invokes_itself=invokes_itself,
             memory_size=memory_size,
             reserved_concurrency=concurrency,
             alert_topic=self.endpoint.alert_topic,

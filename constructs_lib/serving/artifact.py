@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -116,8 +117,12 @@ class ModelArtifact(ABC):
         """
         with Checks(_WHERE) as check:
             check.name("name", name)
-            if known(name, job.job) and not str(name).startswith(f"{job.job}-"):
-                message = f"name must be a run of {job.job} ({job.job}-...), got {name!r}"
+            digits = f"-[0-9a-f]{{{job.kind.digest}}}"
+            if known(name, job.job) and not re.fullmatch(re.escape(job.job) + digits, str(name)):
+                message = (
+                    f"name must be a run of {job.job} ({job.job}-<{job.kind.digest} hex digits>), "
+                    f"got {name!r}"
+                )
                 check.refuse("NameNotAllowed", message)
         prefix = job.specification.output_prefix
         return ModelArtifact.from_store(job.store, f"{prefix}{name}/output/model.tar.gz")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
 from constructs import Construct
@@ -20,6 +22,8 @@ _SCALING = ["application-autoscaling:DeregisterScalableTarget",
 _DESCRIBE_SCALING = ["application-autoscaling:DescribeScalableTargets",
                      "application-autoscaling:DescribeScalingPolicies",
                      "application-autoscaling:DescribeScheduledActions"]  # fmt: skip
+_DIGEST = 12
+_LONGEST_STEM, _DIGEST_OF_LONG = 50, 8
 _LINKED_ROLE = "sagemaker.application-autoscaling.amazonaws.com"
 
 
@@ -27,10 +31,8 @@ def rollout_statements(
     scope: Construct, endpoint: str, role: ExecutionRole, store: DataStoreBase
 ) -> list[iam.PolicyStatement]:
     """Statements to create, update and delete an endpoint, its models and configurations."""
-    # Names of models and configurations have the endpoint's name as prefix, within 63 characters.
-    stem = endpoint[:50].rstrip("-") if known(endpoint) else endpoint
-    models = arn(scope, "sagemaker", "model", f"{stem}-*")
-    configs = arn(scope, "sagemaker", "endpoint-config", f"{stem}-*")
+    models = arn(scope, "sagemaker", "model", endpoint_parts(endpoint))
+    configs = arn(scope, "sagemaker", "endpoint-config", endpoint_parts(endpoint))
     endpoints = arn(scope, "sagemaker", "endpoint", endpoint)
     isolated = {
         "Bool": {"sagemaker:NetworkIsolation": "true"},
@@ -87,8 +89,27 @@ def scaling_statements(
 
 def alarm_statements(scope: Construct, endpoint: str) -> list[iam.PolicyStatement]:
     """Statements for alarms of the step policies of an endpoint's variants."""
-    alarms = colon_arn(scope, "cloudwatch", "alarm", f"{endpoint}-scaling-*")
-    return [
-        alarm_statement(),
-        allow(["cloudwatch:PutMetricAlarm"], [alarms]),
-    ]
+    alarms = colon_arn(scope, "cloudwatch", "alarm", scaling_alarms(endpoint))
+    return [alarm_statement(), allow(["cloudwatch:PutMetricAlarm"], [alarms])]
+
+
+def scaling_alarms(endpoint: str) -> str:
+    """IAM pattern of the names of an endpoint's step alarms: not of ``<endpoint>-scaling-b``."""
+    return f"{endpoint}-scaling-?-?"
+
+
+def endpoint_parts(endpoint: str) -> str:
+    """IAM pattern of the names of an endpoint's models and configurations."""
+    return f"{_stem(endpoint)}-{'?' * _DIGEST}"
+
+
+def _stem(endpoint: str) -> str:
+    """What the names of an endpoint's models and configurations begin with.
+
+    It equals ``endpoint_prefix`` of the functions. The names of different endpoints differ: a
+    long one is cut, and identified by its digest.
+    """
+    if not known(endpoint) or len(endpoint) <= _LONGEST_STEM:
+        return endpoint
+    digest = hashlib.sha256(endpoint.encode()).hexdigest()[:_DIGEST_OF_LONG]
+    return f"{endpoint[: _LONGEST_STEM - _DIGEST_OF_LONG - 1].rstrip('-')}-{digest}"

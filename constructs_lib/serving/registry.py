@@ -10,6 +10,9 @@ from constructs import Construct
 from .._private.checks import Checks
 from .._private.policies import allow, arn, attach
 
+_SUFFIX = 8
+"""Hex digits of the stack's id that end the name of a group."""
+
 
 class ModelRegistry(Construct):
     """Defines a model package group, which is retained when the stack is deleted.
@@ -54,7 +57,7 @@ class ModelRegistry(Construct):
         first = "models" if name is None else name
         with Checks(self) as check:
             check.name("name", first, 54)
-        self._pattern = f"{first}-*"
+        self._pattern = f"{first}-{'?' * _SUFFIX}"
         stack = Fn.select(2, Fn.split("/", ScopedAws(self).stack_id))
         self.group = sagemaker.CfnModelPackageGroup(
             self,

@@ -203,8 +203,12 @@ def _scaling_document(
 
 
 def _alarm_name(endpoint_name: str, index: int, number: int) -> str:
-    """The name of the alarm of a step policy; it has the indices of the policy's id."""
-    return f"{endpoint_name}-scaling-{index}-{number}"
+    """The name of the alarm of a step policy.
+
+    It ends with the indices of the policy's id, each one hex digit, as policies expect: an
+    endpoint has 10 variants and 12 steps at most.
+    """
+    return f"{endpoint_name}-scaling-{index:x}-{number:x}"
 
 
 def _wakes(scaling: Scaling, wake: Wake | None) -> bool:

@@ -38,7 +38,7 @@ class JobBase(Construct):
     @property
     def jobs_arn(self) -> str:
         """ARN of all jobs of this name prefix."""
-        return arn(self, "sagemaker", self.kind.resource, f"{self.job}-*")
+        return arn(self, "sagemaker", self.kind.resource, self.kind.names(self.job))
 
     @property
     def job_arns(self) -> list[str]:
@@ -62,7 +62,7 @@ class JobBase(Construct):
         return [allow([self.kind.action(verb) for verb in ("Describe", "Stop")], [self.jobs_arn])]
 
     def state_pattern(self, *statuses: str) -> events.EventPattern:
-        """Event pattern of the state changes of these jobs.
+        """Event pattern of the state changes of these jobs, and of none with a longer prefix.
 
         Args:
             statuses: ``Completed``, ``Failed`` or ``Stopped``; all three by default.
@@ -71,10 +71,7 @@ class JobBase(Construct):
         return events.EventPattern(
             source=["aws.sagemaker"],
             detail_type=[self.kind.event],
-            detail={
-                self.kind.name_key: [{"prefix": f"{self.job}-"}],
-                self.kind.status_key: list(statuses if statuses else ENDED),
-            },
+            detail=self.kind.event_detail(self.job, statuses if statuses else ENDED),
         )
 
     def on_state_change(

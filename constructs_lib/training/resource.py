@@ -117,10 +117,11 @@ class JobResource(JobBase):
             [role.role_arn for role in self.roles],
             {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
         )
-        runs = [] if data is None else [
-            *store.key_statements(writes=True),
-            allow(["s3:PutObject"], [store.bucket.arn_for_objects(f"{data.prefix}runs/*")]),
-        ]  # fmt: skip
+        runs: list[iam.PolicyStatement] = []
+        if data is not None:
+            manifests = f"{data.prefix}runs/{self.kind.names(self.job)}/*"
+            write = allow(["s3:PutObject"], [store.bucket.arn_for_objects(manifests)])
+            runs = [*store.key_statements(writes=True), write]
         return [
             allow(
                 [self.kind.action("Create")], [self.jobs_arn], isolation_conditions(self.request())

@@ -139,14 +139,15 @@ class TuningJob(JobResource):
         )
 
     @property
-    def trials_arn(self) -> str:
-        """ARN of all trials of this name prefix."""
-        return arn(self, "sagemaker", "training-job", f"{self.job}-*")
+    def trial_arns(self) -> list[str]:
+        """ARNs of all trials of this name prefix."""
+        names = self.kind.trial_names(self.job)
+        return [arn(self, "sagemaker", "training-job", name) for name in names]
 
     @property
     def job_arns(self) -> list[str]:
         """ARNs of all tuning jobs of this name prefix, and of their trials."""
-        return [self.jobs_arn, self.trials_arn]
+        return [self.jobs_arn, *self.trial_arns]
 
     @property
     def roles(self) -> Sequence[ExecutionRole]:
@@ -173,7 +174,7 @@ class TuningJob(JobResource):
         return [
             *self.status_statements(),
             allow([listing], [self.jobs_arn]),
-            allow(["sagemaker:DescribeTrainingJob"], [self.trials_arn]),
+            allow(["sagemaker:DescribeTrainingJob"], self.trial_arns),
         ]
 
     def request(self) -> dict[str, Any]:

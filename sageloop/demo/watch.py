@@ -104,15 +104,15 @@ class Watcher:
         return [str(search["HyperParameterTuningJobName"]) for search in searches]
 
     def _listed(self, operation: str, noun: str) -> list[dict[str, Any]]:
-        """The summaries of the loop's jobs on every page, oldest first."""
+        """The summaries of the loop's jobs, oldest first."""
         prefix = f"{self.names.job}-"
-        pages = self._cloud.client("sagemaker").get_paginator(operation).paginate(
+        answers = self._cloud.client("sagemaker").get_paginator(operation).paginate(
             NameContains=prefix, SortBy="CreationTime", SortOrder="Ascending"
         )  # fmt: skip
         return [
             dict(each)
-            for page in pages
-            for each in page[f"{noun}Summaries"]
+            for answer in answers
+            for each in answer[f"{noun}Summaries"]
             if each[f"{noun}Name"].startswith(prefix)
         ]
 
@@ -125,10 +125,10 @@ class Watcher:
 
     def transitions(self) -> int:
         """The number of transitions to ALARM."""
-        pages = self._cloud.client("cloudwatch").get_paginator("describe_alarm_history").paginate(
+        answers = self._cloud.client("cloudwatch").get_paginator("describe_alarm_history").paginate(
             AlarmName=self.names.alarm, HistoryItemType="StateUpdate"
         )  # fmt: skip
-        items = [item for page in pages for item in page["AlarmHistoryItems"]]
+        items = [item for answer in answers for item in answer["AlarmHistoryItems"]]
         return sum(1 for item in items if item["HistorySummary"].endswith("to ALARM"))
 
     def errors(self, since: float, *, config: str | None = None) -> list[tuple[float, float]]:

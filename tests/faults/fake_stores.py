@@ -78,7 +78,7 @@ class Stores:
             if not body:
                 raise client_error("InvalidRange", "The requested range is not satisfiable", 416)
             body = body[:2]
-        return {"Body": io.BytesIO(body)}
+        return {"Body": io.BytesIO(body), "ContentLength": len(body)}
 
     def _put_object(self, Bucket: str, Key: str, Body: bytes, **_: Any) -> Any:
         self.objects[Bucket, Key] = Body

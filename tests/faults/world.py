@@ -209,7 +209,10 @@ class World(SageMaker):
             if function == "promote":
                 return functions.promote(env, clients, event)
             if function == "evaluate":
-                return functions.evaluator(env, clients, self.files).handle(event)
+                return functions.evaluator(
+                    env, clients, self.files, function_arn="evaluate",
+                    remaining=lambda: self.context.seconds,
+                ).handle(event)  # fmt: skip
             if function == "reconcile":
                 return functions.reconciler(env, clients).handle(event)
             if function == "endpoint_schedule":

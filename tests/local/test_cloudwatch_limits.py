@@ -191,7 +191,7 @@ def test_values_of_a_metric_are_of_every_page(cloudwatch: Any, now: datetime) ->
 
     values = metric_values(
         cloudwatch, namespace="limits", metric="long", dimensions={}, statistic="Sum",
-        start=start.timestamp(), end=now.timestamp(), page=3,
+        start=start.timestamp(), end=now.timestamp(), most=3,
     )  # fmt: skip
 
     assert values == [(start.timestamp() + 3600.0 * hour, float(hour)) for hour in range(4)]

@@ -16,7 +16,7 @@ from tests.security.checks.access import Caller, Stacks
 from tests.security.checks.flatten import as_list
 from tests.security.checks.uploads import ENCRYPTION, KEY_ID
 
-_JOB = "demo-0123456789ab"
+_HASH = "0123456789ab"
 _DAY = "dt=2026-11-30/rows.csv"
 _LISTED = "s3:prefix"
 
@@ -74,13 +74,13 @@ class Loop:
         yield from self._of_role(
             "training job", self.job["request"]["RoleArn"],
             reads=[places.manifest, f"{places.data}{_DAY}", self._run("train")],
-            lists=[places.data], writes=[f"{places.models}{_JOB}/output/model.tar.gz"],
+            lists=[places.data], writes=[f"{places.models}{self.run}/output/model.tar.gz"],
             output=self.job["request"]["OutputDataConfig"],
         )  # fmt: skip
         yield from self._of_role(
             "model", self.serving["model"]["ExecutionRoleArn"],
-            reads=[f"{places.models}{_JOB}/output/model.tar.gz"], lists=[places.models],
-            writes=[f"{places.capture}demo/AllTraffic/2026/11/30/12/0.jsonl"],
+            reads=[f"{places.models}{self.run}/output/model.tar.gz"], lists=[places.models],
+            writes=[f"{places.capture}{self.serving['endpoint_name']}/AllTraffic/2026/11/30/12/0.jsonl"],
             output=self.serving["config"]["DataCaptureConfig"],
         )  # fmt: skip
         yield from self._of_role(
@@ -100,11 +100,17 @@ class Loop:
                 for text in texts:
                     yield self._call(folder, self.stacks.role(role), action, text)
 
+    @property
+    def run(self) -> str:
+        """The name of a run of the job."""
+        return f"{self.job['job']}-{_HASH}"
+
     def function_keys(self) -> dict[str, dict[str, list[str]]]:
         """Keys, or prefixes of lists, by folder and action."""
         places = self.places
-        artifact = f"{places.models}{_JOB}/output/model.tar.gz"
-        captured, ground_truth = f"{places.capture}demo/", f"{places.ground_truth}2026/11/30/12/"
+        artifact = f"{places.models}{self.run}/output/model.tar.gz"
+        captured = f"{places.capture}{self.serving['endpoint_name']}/"
+        ground_truth = f"{places.ground_truth}2026/11/30/12/"
         write = {"s3:ListBucket": [places.data], "s3:PutObject": [self._run("train")]}
         return {
             "start_training": {"s3:GetObject": [places.manifest], **write},
@@ -143,7 +149,7 @@ class Loop:
         )  # fmt: skip
 
     def _run(self, part: str) -> str:
-        return f"{self.places.data}runs/{_JOB}/{part}.manifest"
+        return f"{self.places.data}runs/{self.run}/{part}.manifest"
 
     def _places(self) -> Places:
         evaluate = self.functions()["evaluate"]

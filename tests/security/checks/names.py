@@ -59,13 +59,19 @@ KINDS = {
     ),
     "AWS::SSM::Parameter": Kind(f"arn:aws:ssm:{_OWN}:parameter/", "Name"),
 }
-_JOBS = {
-    "Custom::TrainingJob": ("training-job",),
-    "Custom::TuningJob": ("hyper-parameter-tuning-job", "training-job"),
-    "Custom::ProcessingJob": ("processing-job",),
-    "Custom::TransformJob": ("transform-job",),
-}
 _HASH = "0123456789ab"
+_SEARCH = _HASH[:10]
+_JOBS = {
+    "Custom::TrainingJob": [("training-job", _HASH)],
+    "Custom::TuningJob": [
+        ("hyper-parameter-tuning-job", _SEARCH),
+        ("training-job", f"{_SEARCH}-001-01234567"),
+        ("training-job", f"{_SEARCH}-1000-01234567"),
+    ],
+    "Custom::ProcessingJob": [("processing-job", _HASH)],
+    "Custom::TransformJob": [("transform-job", _HASH)],
+}
+_OF_STACK = "01234567"
 _LONGEST_STEM = 50
 
 
@@ -102,9 +108,9 @@ def things(combined: CombinedStacks) -> Iterator[Made]:
         kind = combined.types[name]
         if kind in KINDS:
             yield from _resource(combined, name, properties, KINDS[kind])
-        for resource in _JOBS.get(kind, ()):
+        for resource, suffix in _JOBS.get(kind, []):
             job = str(properties["Job"])
-            yield Made(f"arn:aws:sagemaker:{_OWN}:{resource}/", f"{job}-{_HASH}")
+            yield Made(f"arn:aws:sagemaker:{_OWN}:{resource}/", f"{job}-{suffix}")
         if kind == "Custom::ChampionEndpoint":
             yield from _of_champion(str(properties["EndpointName"]))
         if kind in ("AWS::SageMaker::Endpoint", "Custom::ChampionEndpoint"):
@@ -124,6 +130,9 @@ def _resource(
         known = kind.generated.format(stack=stack, logical=logical).replace("*", "${Random}")
     else:
         known = str(policies.literal(combined, name, str(value))).lstrip("/")
+    if kind is KINDS["AWS::SageMaker::ModelPackageGroup"] and "<" in known:
+        # Its name ends with a part of the stack's id.
+        known = f"{known.partition('<')[0]}{_OF_STACK}"
     # The sample of a reference represents the resource's name.
     for text in (known, policies.sample_name(name)):
         yield Made(kind.prefix, text)

@@ -231,9 +231,10 @@ def test_resource_is_deleted_before_policies_and_endpoints(template: Template) -
 def test_jobs_and_trials_have_arns_of_their_prefix(anew: Ground) -> None:
     job = tuning(anew)
 
-    searches, trials = job.job_arns
-    assert searches.endswith(":hyper-parameter-tuning-job/demo-*")
-    assert trials.endswith(":training-job/demo-*")
+    searches, trials, many = job.job_arns
+    assert searches.endswith(":hyper-parameter-tuning-job/demo-??????????")
+    assert trials.endswith(":training-job/demo-??????????-???-????????")
+    assert many.endswith(":training-job/demo-??????????-????-????????")
 
 
 @pytest.mark.feature("tuning: who may start and stop")

@@ -13,6 +13,7 @@ import boto3
 import pytest
 import test_capacity_faults
 import test_deployment_faults
+import test_evaluate_memory
 import test_instance_type_faults
 import test_promotion_faults
 import test_trigger_faults
@@ -133,6 +134,7 @@ SCENARIOS = [
     (test_capacity_faults.test_count_of_an_unscaled_variant_beside_a_scaled_one_changes, True),
     (test_deployment_faults.test_43_deletion_continues_while_interfaces_are_left, True),
     (_many_champions, True), (_scaling_ends, True), (_default_group, None), (_evaluation, True),
+    (test_evaluate_memory.test_evaluation_continues_in_the_next_invocation, True),
     (_job_resource, False), (_every_kind, None), (_no_partitions, True),
     (_killed_while_registering, True),
 ]  # fmt: skip

@@ -22,7 +22,7 @@ from sageloop_runtime.jobs.job_request import job_request, read_job_document
 from sageloop_runtime.jobs.kinds import TRAINING, TUNING
 from sageloop_runtime.jobs.triggers import Trigger, read_trigger
 from sageloop_runtime.monitoring.capture import hour_prefixes, read_captured_response
-from sageloop_runtime.monitoring.evaluation import join_ground_truth
+from sageloop_runtime.monitoring.join import Chunk
 from sageloop_runtime.names import config_name, is_of_endpoint, model_name
 from sageloop_runtime.serving.serving_document import ServingDocument
 from sageloop_runtime.times import parse_time
@@ -226,9 +226,11 @@ def test_invocations_of_the_gate_and_without_id_are_excluded() -> None:
 
 def test_join_counts_rows_and_each_invocation_once() -> None:
     responses = [read_captured_response(_captured(i, "1,2")) for i in ("a", "a", "b", "c")]
-    quality = join_ground_truth(
-        [r for r in responses if r is not None], {"a": (2.0, 4.0), "b": (1.0,)}
-    )
+    chunk = Chunk()
+    for each in responses:
+        assert each is not None
+        chunk.add(each)
+    quality = chunk.join([("a", (9.0, 9.0)), ("b", (1.0,)), ("a", (2.0, 4.0)), ("d", (1.0, 2.0))])
     assert (quality.error, quality.predictions) == (1.5, 2)
 
 

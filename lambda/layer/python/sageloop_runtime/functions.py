@@ -11,7 +11,7 @@ from typing import Any
 
 _MODULES = {
     "Clients": "aws.clients",
-    "HourlyFiles": "monitoring.capture",
+    "HourlyFiles": "monitoring.files",
     "champion_endpoint_actions": "builders.champion",
     "champion_endpoint_id": "champion.endpoint_resource",
     "default_security_group_actions": "builders.network",

@@ -10,6 +10,7 @@ from typing import Any
 
 _LONGEST = 63
 _DIGEST = 12
+_DIGEST_OF_LONG = 8
 
 
 def digest_of(text: str, *, length: int = _DIGEST) -> str:
@@ -23,8 +24,16 @@ def canonical(value: object) -> str:
 
 
 def endpoint_prefix(endpoint: str) -> str:
-    """The prefix of the names of an endpoint's models and configurations."""
-    return endpoint[: _LONGEST - _DIGEST - 1].rstrip("-")
+    """The prefix of the names of an endpoint's models and configurations.
+
+    The prefixes of different endpoints differ: a name of over 50 characters is cut, and followed
+    by its digest.
+    """
+    longest = _LONGEST - _DIGEST - 1
+    if len(endpoint) <= longest:
+        return endpoint
+    start = endpoint[: longest - _DIGEST_OF_LONG - 1].rstrip("-")
+    return f"{start}-{digest_of(endpoint, length=_DIGEST_OF_LONG)}"
 
 
 def is_of_endpoint(endpoint: str, name: str) -> bool:

@@ -90,7 +90,7 @@ class JobResource:
     def _delete_document(self, job: str, kind: Kind, row: Row) -> None:
         """Delete a document without successor, its jobs and its lock.
 
-        The lock is deleted last: it tells a deletion that is repeated that jobs may be left.
+        The lock is deleted last: while it exists, a deletion that is repeated stops what is left.
         Without a lock no job was ever started, and jobs of that name are another's.
         """
         if row:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from sageloop_runtime.aws.objects import list_keys
 from sageloop_runtime.errors import BadInputError
 from sageloop_runtime.gate.hold_out import GATE_PREFIX, parse_numbers
 from sageloop_runtime.log import log
-from sageloop_runtime.names import split_uri
 from sageloop_runtime.times import moment, parse_time
 
-_CACHED_FILES = 5000
+_LOGGED_LINES, _LOGGED_EVERY = 10, 10_000
+
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,44 +68,24 @@ def hour_prefixes(start: float, end: float) -> list[str]:
     return prefixes
 
 
-class HourlyFiles:
-    """Files with hourly prefixes; each file is read once in the life of a process.
+class LineReader(Generic[_Value]):
+    """Parses lines; malformed ones are logged, the first ten and then every ten thousandth.
 
     Args:
-        s3: an S3 client.
+        read: parses a line; None if it has nothing to read.
 
     """
 
-    def __init__(self, s3: Any) -> None:
-        self._s3 = s3
-        self._cache: dict[tuple[str, str, str], list[str]] = {}
+    def __init__(self, read: Callable[[str], _Value | None]) -> None:
+        self._read = read
+        self._malformed = 0
 
-    def lines(self, uri: str, start: float, end: float) -> Iterator[str]:
-        """Every line of every file from the hour of ``start`` to that of ``end``."""
-        bucket, base = split_uri(uri)
-        for hour in hour_prefixes(start, end):
-            prefix = f"{base}/{hour}" if base else hour
-            for key, tag in list_keys(self._s3, bucket, prefix):
-                yield from self._lines_of(bucket, key, tag)
-
-    def _lines_of(self, bucket: str, key: str, tag: str) -> list[str]:
-        lines = self._cache.get((bucket, key, tag))
-        if lines is None:
-            body = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-            lines = [line for line in bytes(body).decode().splitlines() if line.strip()]
-            while len(self._cache) >= _CACHED_FILES:
-                del self._cache[next(iter(self._cache))]
-            self._cache[bucket, key, tag] = lines
-        return lines
-
-
-def parsed(lines: Iterator[str], read: Any) -> Iterator[Any]:
-    """Each line as ``read`` parses it; a malformed line is logged and skipped."""
-    for line in lines:
+    def __call__(self, line: str) -> _Value | None:
+        """The value of a line; None if there is none."""
         try:
-            value = read(line)
+            return self._read(line)
         except (ValueError, KeyError, TypeError, AttributeError, BadInputError) as error:
-            log("malformed line", error=repr(error), line=line[:200])
-            continue
-        if value is not None:
-            yield value
+            self._malformed += 1
+            if self._malformed <= _LOGGED_LINES or self._malformed % _LOGGED_EVERY == 0:
+                log("malformed line", error=repr(error), line=line[:200], number=self._malformed)
+            return None

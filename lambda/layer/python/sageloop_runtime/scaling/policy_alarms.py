@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/autoscaling/application/APIReference/API_DeleteScali
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sageloop_runtime.log import log
@@ -25,13 +26,18 @@ class PolicyAlarms:
 
     Args:
         cloudwatch: a CloudWatch client.
-        endpoint: the endpoint's name, the prefix of its alarms; other alarms are not changed.
+        endpoint: the endpoint's name, with which its alarms' names begin; other alarms are not
+            changed.
 
     """
 
     def __init__(self, cloudwatch: Any, endpoint: str) -> None:
         self._cloudwatch = cloudwatch
-        self._own = f"{endpoint}-scaling-"
+        self._own = re.compile(rf"{re.escape(endpoint)}-scaling-[0-9a-f]+-[0-9a-f]+")
+
+    def is_own(self, name: str) -> bool:
+        """Whether an alarm's name is that of a step policy of the endpoint."""
+        return self._own.fullmatch(name) is not None
 
     def attach(self, name: str, policy: str) -> None:
         """Make a policy an action of an alarm, if the alarm exists and is the endpoint's own.
@@ -41,7 +47,7 @@ class PolicyAlarms:
             policy: ARN of the policy; it replaces an earlier policy of the same name.
 
         """
-        if not name.startswith(self._own):
+        if not self.is_own(name):
             return
         for alarm in self._cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]:
             actions = alarm.get("AlarmActions", [])
