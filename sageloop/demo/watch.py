@@ -82,13 +82,12 @@ class Watcher:
 
     def jobs(self) -> list[dict[str, Any]]:
         """Training jobs of the loop, oldest first."""
-        # All pages: a page is cut before it is filtered by name.
-        pages = (
-            self._cloud.client("sagemaker")
-            .get_paginator("list_training_jobs")
-            .paginate(NameContains=self.names.job, SortBy="CreationTime", SortOrder="Ascending")
+        # A response is cut before it is filtered by name, and may be empty.
+        listing = self._cloud.client("sagemaker").get_paginator("list_training_jobs")
+        responses = listing.paginate(
+            NameContains=self.names.job, SortBy="CreationTime", SortOrder="Ascending"
         )
-        return [job for page in pages for job in page["TrainingJobSummaries"]]
+        return [job for one in responses for job in one["TrainingJobSummaries"]]
 
     def runs(self) -> list[str]:
         """Names of the loop's runs, oldest first: its tuning jobs, else its training jobs."""

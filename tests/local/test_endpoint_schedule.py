@@ -51,6 +51,7 @@ class Switched:
             lambda s: Watched(s, self.cloud.client(s, principal="switch"), self.used)
         )
         self.requests = 0.0
+        self.idle_timeout = 3600
 
     @property
     def cloud(self) -> Cloud:
@@ -60,7 +61,7 @@ class Switched:
         self.requests += 1
         environment = {
             "STATE_TABLE": "switches", "ENDPOINT_NAME": self.stage.name,
-            "VARIANTS": '["AllTraffic"]', "IDLE_TIMEOUT_SECONDS": "3600",
+            "VARIANTS": '["AllTraffic"]', "IDLE_TIMEOUT_SECONDS": str(self.idle_timeout),
         }  # fmt: skip
         full_event = {"time": iso(self.cloud.clock.time() + self.requests / 1000), **event}
         answer = functions.endpoint_schedule(environment, self.clients).handle(full_event)
@@ -191,6 +192,20 @@ def test_idle_endpoint_is_stopped(switched: Switched) -> None:
     assert switched.run() == "running"  # invoked a minute ago
 
     switched.cloud.clock.advance(3700)
+    assert switched.run() == "stopping"
+    assert switched.status() == "Deleted"
+
+
+def test_longest_idle_timeout_requests_no_more_datapoints_than_allowed(switched: Switched) -> None:
+    """GetMetricStatistics returns 1,440 datapoints: a minute each is a day of them."""
+    switched.idle_timeout = 14 * 86_400
+    switched.stage.invoke()
+    switched.cloud.clock.advance(13 * 86_400)
+    switched.stage.invoke()
+    switched.cloud.clock.advance(2 * 86_400)
+    assert switched.run() == "running"
+
+    switched.cloud.clock.advance(13 * 86_400)
     assert switched.run() == "stopping"
     assert switched.status() == "Deleted"
 

@@ -8,6 +8,7 @@ configuration to start it with.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +27,9 @@ from sageloop_runtime.times import event_time, moment, parse_time
 _WRITES = 5
 _CREATIONS = 3
 _RESERVED_TAGS = "aws:"
+_MINUTE = 60
+# GetMetricStatistics refuses a request for more.
+_MOST_DATAPOINTS = 1_440
 _STATES = {"stop": "stopped", "start": "started"}
 
 
@@ -131,7 +135,8 @@ class EndpointSchedule:
     def _invocations(self, variant: str, now: float, seconds: int) -> float:
         dimensions = {"EndpointName": self._name, "VariantName": variant}
         statistics = self._cloudwatch.get_metric_statistics(
-            Namespace="AWS/SageMaker", MetricName="Invocations", Statistics=["Sum"], Period=60,
+            Namespace="AWS/SageMaker", MetricName="Invocations", Statistics=["Sum"],
+            Period=_MINUTE * max(1, math.ceil(seconds / (_MINUTE * _MOST_DATAPOINTS))),
             StartTime=moment(now - seconds), EndTime=moment(now),
             Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
         )  # fmt: skip
