@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import botocore.session
 
@@ -12,6 +12,7 @@ from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.core.errors import not_supported
 from sageloop.local_cloud.core.naming import services_of_moto
 from sageloop.local_cloud.services import own_services
+from scripts.unread_members import unread
 
 _HEAD = """\
 # What the local cloud executes, stores or refuses
@@ -26,6 +27,17 @@ ignored silently.
 ## Services of the local cloud: executed
 
 Every other operation is refused with `{refusal}`.
+"""
+_UNREAD = """\
+## Request members without effect
+
+No code of the local cloud reads these members of the operations above (`python -m
+scripts.unread_members` finds them). Where the structure around a member is kept, the member is
+**stored** with it; where it is refused, so is the member. There is one account, so that members for
+others name none, and there are no managed rules, which `Force` is for.
+
+| service | structure or operation | members |
+| --- | --- | --- |
 """
 _MOTO = """\
 ## Services with moto's state: stored
@@ -55,24 +67,37 @@ described above; one that is **stored** remains in the stack. A refused type can
 def render() -> str:
     """Render the page."""
     moto = ", ".join(f"`{name}`" for name in services_of_moto())
-    types = supported()
+    types, served = supported(), served_operations()
     rows = "".join(_type_row(name) for name in types)
     return "\n".join(
         [
             _HEAD.format(refusal=not_supported("service", "Operation").code),
-            *_own(),
+            *_own(served),
+            _UNREAD + _unread_rows(served),
             _MOTO.format(services=moto),
             _TYPES.format(count=len(types)) + rows,
         ]
     )
 
 
-def _own() -> list[str]:
+def served_operations() -> dict[str, list[str]]:
+    """The operations of the cloud's own services, by botocore's name of the service."""
     cloud = Cloud(CloudConfig())
     try:
-        served = {service.model: service.operations for service in own_services(cloud)}
+        return {service.model: service.operations for service in own_services(cloud)}
     finally:
         cloud.stop()
+
+
+def _unread_rows(served: Mapping[str, Sequence[str]]) -> str:
+    return "".join(
+        f"| {service} | `{shape}` | {_code(names)} |\n"
+        for service, shapes in unread(served).items()
+        for shape, names in shapes.items()
+    )
+
+
+def _own(served: Mapping[str, Sequence[str]]) -> list[str]:
     session = botocore.session.Session()
     counts, lists = [], []
     for model, operations in sorted(served.items()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -103,7 +104,7 @@ class AsyncStage:
         now = self.cloud.clock.now()
         result = self.stage.cloudwatch.get_metric_statistics(
             Namespace="AWS/SageMaker", MetricName=metric, Period=60, Statistics=["Maximum"],
-            StartTime=now.replace(year=now.year - 1), EndTime=now.replace(year=now.year + 1),
+            StartTime=now - timedelta(hours=12), EndTime=now + timedelta(minutes=2),
             Dimensions=[{"Name": "EndpointName", "Value": self.stage.name}],
         )["Datapoints"]  # fmt: skip
         return float(result[-1]["Maximum"]) if result else None

@@ -32,8 +32,8 @@ def statistics(stage: Stage, *names: str, minutes: int = 60, **more: Any) -> lis
     }  # fmt: skip
     if names:
         request["Statistics"] = list(names)
-    given = {name: value for name, value in (request | more).items() if value is not None}
-    points: list[dict[str, Any]] = stage.client.get_metric_statistics(**given)["Datapoints"]
+    specified = {name: value for name, value in (request | more).items() if value is not None}
+    points: list[dict[str, Any]] = stage.client.get_metric_statistics(**specified)["Datapoints"]
     return points
 
 
@@ -265,11 +265,11 @@ def test_datapoints_are_paged(stage: Stage) -> None:
             break
         token = {"NextToken": page["NextToken"]}
 
-    done, partial = "Complete", "PartialData"
+    complete, partial = "Complete", "PartialData"
     assert pages == [
-        [("a", [1.0, 2.0], partial), ("none", [], done)],
-        [("a", [3.0], done), ("b", [1.0], partial)],
-        [("b", [2.0, 3.0], done)],
+        [("a", [1.0, 2.0], partial), ("none", [], complete)],
+        [("a", [3.0], complete), ("b", [1.0], partial)],
+        [("b", [2.0, 3.0], complete)],
     ]
     with pytest.raises(ClientError, match="NextToken is invalid"):
         data(stage, *queries, NextToken="x")

@@ -209,6 +209,20 @@ def test_endpoint_is_idle_after_days_of_a_long_timeout(switched: Switched, days:
     assert switched.run() == "stopping"
 
 
+def test_longest_idle_timeout_requests_no_more_datapoints_than_allowed(switched: Switched) -> None:
+    """GetMetricStatistics returns 1,440 datapoints: a minute each is a day of them."""
+    switched.idle_seconds = 14 * 86_400
+    switched.stage.invoke()
+    switched.cloud.clock.advance(13 * 86_400)
+    switched.stage.invoke()
+    switched.cloud.clock.advance(2 * 86_400)
+    assert switched.run() == "running"
+
+    switched.cloud.clock.advance(13 * 86_400)
+    assert switched.run() == "stopping"
+    assert switched.status() == "Deleted"
+
+
 def test_request_older_than_the_last_is_ignored(switched: Switched) -> None:
     old = iso(switched.cloud.clock.time() - 60)
     assert switched.run(action="stop") == "stopping"

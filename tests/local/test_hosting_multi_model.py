@@ -337,7 +337,7 @@ def test_model_loading_time_is_published_in_microseconds(models: Models) -> None
     assert models.stage.cloud.settle(180) == []
     now = models.stage.cloud.clock.now()
     units = models.stage.cloudwatch.get_metric_statistics(
-        Namespace="/aws/sagemaker/Endpoints", MetricName="LoadedModelCount", Period=86400,
+        Namespace="/aws/sagemaker/Endpoints", MetricName="LoadedModelCount", Period=86400 * 365,
         StartTime=now.replace(year=2020), EndTime=now.replace(year=now.year + 1),
         Statistics=["Maximum"],
         Dimensions=[{"Name": "EndpointName", "Value": models.stage.name},

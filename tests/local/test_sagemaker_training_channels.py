@@ -173,6 +173,36 @@ def test_augmented_manifest_streams_attributes_in_order(aws: SimpleNamespace, pr
     assert model(aws)["algo-1-0"] == b'a1b{"x": 2}'
 
 
+def test_lines_of_an_augmented_manifest_end_with_lf_or_crlf(
+    aws: SimpleNamespace, program: Any
+) -> None:
+    """Other line separators of Unicode may be in a text.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/sms-input-data-input-manifest.html
+    """
+    lines = ['{"source": "a\u2028b\x85"}', '{"source": "c"}', ""]
+    put(aws, manifest="\r\n".join(lines).encode())
+    source = {"S3DataType": "AugmentedManifestFile", "AttributeNames": ["source"]}
+    data = [pipe(uri="s3://training-tests/manifest", **source)]
+
+    run(aws, request("job", program(PIPES), InputDataConfig=data))
+
+    assert model(aws)["algo-1-0"].decode() == "a\u2028b\x85c"
+
+
+def test_augmented_manifest_that_is_not_utf8_fails_the_job(
+    aws: SimpleNamespace, program: Any
+) -> None:
+    put(aws, manifest='{"source": "é"}'.encode("latin-1"))
+    source = {"S3DataType": "AugmentedManifestFile", "AttributeNames": ["source"]}
+    data = [pipe(uri="s3://training-tests/manifest", **source)]
+
+    job = run(aws, request("job", program(PIPES), InputDataConfig=data))
+
+    assert job["TrainingJobStatus"] == "Failed"
+    assert "is not UTF-8" in job["FailureReason"]
+
+
 @pytest.mark.feature("training: sharding")
 def test_shards_are_disjoint_and_complete(aws: SimpleNamespace, program: Any) -> None:
     put(aws, **LETTERS)

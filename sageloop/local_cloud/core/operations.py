@@ -66,6 +66,10 @@ class Operations:
         """Names of the implemented operations."""
         return sorted(self._operations)
 
+    def method(self, operation: str) -> Callable[[Call], dict[str, Any] | Response | None]:
+        """The method of an operation. Raises ``KeyError`` for one that is not implemented."""
+        return self._operations[operation]
+
     def handle(self, call: Call) -> dict[str, Any] | Response | None:
         """Execute a call. Raises ``AwsError`` for an operation that is not implemented."""
         method = self._operations.get(call.operation)

@@ -80,4 +80,5 @@ def _each(value: Any, steps: Sequence[Step]) -> Any:
     if not isinstance(value, dict | list):
         return NOTHING
     elements = value.values() if isinstance(value, dict) else value
-    return [found for one in elements if (found := _at(one, steps)) is not NOTHING]
+    selected = (_at(one, steps) for one in elements)
+    return [one for one in selected if one is not NOTHING]

@@ -95,10 +95,10 @@ def described(kept: Any) -> dict[str, Any]:
     """The output of GetBucketNotificationConfiguration for what moto's bucket holds."""
     if kept is None:
         return {}
-    found = (kept.topic, kept.queue, kept.cloud_function)
+    lists = (kept.topic, kept.queue, kept.cloud_function)
     answer: dict[str, Any] = {
         list_: [_described(one, member) for one in ones]
-        for ones, (list_, member, *_) in zip(found, _KINDS, strict=True)
+        for ones, (list_, member, *_) in zip(lists, _KINDS, strict=True)
         if ones
     }
     if kept.event_bridge is not None:
@@ -134,19 +134,19 @@ def _notification(
 
 
 def _rules(rules: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    seen: set[str] = set()
+    names: set[str] = set()
     for rule in rules:
         name, value = str(rule.get("Name", "")).lower(), str(rule.get("Value") or "")
         if name not in ("prefix", "suffix"):
             raise invalid("filter rule name must be either prefix or suffix")
-        if name in seen:
+        if name in names:
             raise invalid(f"Cannot specify more than one {name} rule in a filter.")
         if len(value.encode()) > _LONGEST_VALUE:
             raise invalid(
                 f"Size of filter rule value cannot exceed {_LONGEST_VALUE} bytes in UTF-8 "
                 "representation"
             )
-        seen.add(name)
+        names.add(name)
         yield name, value
 
 

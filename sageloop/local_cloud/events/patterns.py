@@ -133,8 +133,8 @@ def _same(expected: Any, value: Any) -> bool:
     if isinstance(expected, bool) or isinstance(value, bool) or expected is None or value is None:
         return expected is value
     if _is_comparable(expected) and _is_comparable(value):
-        # 300 matches 300.0: AWS's page says that it does not, recordings and Event Ruler that it
-        # does. Beyond the limit the texts are compared.
+        # 300 matches 300.0: AWS's documentation denies it, recordings and Event Ruler do it.
+        # Beyond the limit the texts are compared.
         return _rounded(expected) == _rounded(value)
     return type(expected) is type(value) and bool(expected == value)
 

@@ -83,6 +83,8 @@ class EventsService(Service):
     def put_events(self, call: Call) -> dict[str, Any]:
         """Put up to ten events; each is accepted or refused separately."""
         entries = call.params["Entries"]
+        if call.params.get("EndpointId"):
+            raise invalid("EndpointId is not supported here: there are no global endpoints.")
         if not 1 <= len(entries) <= _MOST_ENTRIES:
             raise invalid(
                 f"1 validation error detected: Value at 'entries' failed to satisfy constraint: "

@@ -137,17 +137,6 @@ class Notebooks:
             status="NotebookInstanceStatus", members=_SUMMARY,
         )  # fmt: skip
 
-    @operation("CreatePresignedNotebookInstanceUrl")
-    def create_url(self, call: Call) -> dict[str, Any]:
-        """Refused: the local cloud runs no notebook server."""
-        self._store.get(_INSTANCE, call.params[_NAME])
-        raise AwsError(
-            "NotImplemented",
-            "the local cloud does not support sagemaker:CreatePresignedNotebookInstanceUrl: "
-            "notebook instances are stored and run no notebook server",
-            501,
-        )
-
     @operation("CreateNotebookInstanceLifecycleConfig")
     def create_config(self, call: Call) -> dict[str, Any]:
         """Create a lifecycle configuration."""

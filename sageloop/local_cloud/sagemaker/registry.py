@@ -83,7 +83,9 @@ class ModelPackages:
 
     @operation("ListModelPackageGroups")
     def list_groups(self, call: Call) -> dict[str, Any]:
-        """List model package groups by name and creation time."""
+        """List model package groups by name and creation time; other accounts share none."""
+        if call.params.get("CrossAccountFilterOption") == "CrossAccount":
+            return {"ModelPackageGroupSummaryList": []}
         return list_response(
             self._store.list(_GROUP), call.params, result="ModelPackageGroupSummaryList",
             name="ModelPackageGroupName", members=_GROUP_SUMMARY,

@@ -163,6 +163,25 @@ def test_managed_policies_are_loaded_by_one_method() -> None:
     )
 
 
+def test_bucket_keeps_its_notification_configuration() -> None:
+    bucket = s3.FakeBucket("b", "123456789012", "us-east-1")
+    rule = {"Name": "prefix", "Value": "in/"}
+    bucket.set_notification_configuration(
+        {"QueueConfiguration": [
+            {"Id": "i", "Queue": "arn:aws:sqs:us-east-1:123456789012:q",
+             "Event": ["s3:ObjectCreated:*"], "Filter": {"S3Key": {"FilterRule": [rule]}}},
+        ], "EventBridgeConfiguration": {}}
+    )  # fmt: skip
+
+    kept = bucket.notification_configuration
+    assert kept is not None, changed("M9", "the configuration of a bucket")
+    assert (kept.topic, kept.cloud_function, kept.event_bridge) == ([], [], {})
+    (queue,) = kept.queue
+    assert (queue.id, queue.filters) == ("i", {"S3Key": {"FilterRule": [rule]}}), changed(
+        "M9", "a notification with its filters"
+    )
+
+
 def test_bucket_events_are_sent_by_replaceable_functions() -> None:
     sent = parameters(notifications.send_event)
     deleted = getattr(s3.S3Backend.delete_object, "__wrapped__", s3.S3Backend.delete_object)

@@ -102,7 +102,7 @@ def test_pattern_does_not_match(pattern: dict[str, Any]) -> None:
 
 
 def test_number_equals_other_notations_of_it() -> None:
-    """AWS's page says that 300 and 300.0 differ; TestEventPattern, recorded, says they are equal.
+    """AWS's documentation denies it; TestEventPattern, as recorded on AWS, does it.
 
     https://github.com/localstack/localstack/blob/d87aa8a3051112f6b5d8b1f94f1492e0844195f2/tests/aws/services/events/event_pattern_templates/number_comparison_float.json5
     """

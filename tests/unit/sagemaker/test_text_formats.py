@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import xgboost
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sageloop.local_cloud.images.formats import libsvm, tables, text
+from sageloop.local_cloud.images.formats import libsvm, rows, tables, text
 from sageloop.local_cloud.images.formats.media import DataError
+from sageloop.local_cloud.images.script.inference import tensorflow
 
 NUMBERS = st.one_of(
     st.floats(-1e6, 1e6, width=32).map(repr),
@@ -231,6 +233,23 @@ def test_delimiter_is_not_detected_in_pipe_mode(tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match="not numeric"):
         tables.load("train", channel, tmp_path, reading)
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x1e"])
+def test_json_lines_end_with_lf_or_crlf_only(separator: str) -> None:
+    """A text of JSON may have the other separators of lines that Unicode has."""
+    note = separator if separator != "\x1e" else "\\u001e"  # JSON has no raw control characters
+    body = f'{{"features": [1], "note": "a{note}b"}}\r\n{{"features": [2]}}\n'
+
+    decoded = rows.decoded(body.encode(), "application/jsonlines")
+
+    assert decoded.tolist() == [[1.0], [2.0]]
+
+
+def test_csv_for_tensorflow_ends_lines_with_lf_or_crlf_only() -> None:
+    request = tensorflow._as_request("a\x85b,1\r\nc,2\n".encode(), "text/csv")
+
+    assert json.loads(request) == {"instances": [["a\x85b", 1], ["c", 2]]}
 
 
 def test_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:

@@ -216,15 +216,20 @@ def test_every_format_trains_the_same_model(tmp_path: Path, base: Path) -> None:
 
 
 def test_groups_of_libsvm_rank(tmp_path: Path) -> None:
-    """A pair that differs in its label only within groups teaches nothing across them."""
-    lines = "".join(f"{i % 2} qid:{i // 2} 0:{i % 2}\n" for i in range(40)).encode()
-    parameters = {"num_round": "3", "objective": "rank:pairwise"}
+    """Within groups a higher feature has the higher label; between them it has the lower one."""
+    lines = "".join(
+        f"0 qid:{2 * n} 0:2\n1 qid:{2 * n} 0:3\n5 qid:{2 * n + 1} 0:0\n6 qid:{2 * n + 1} 0:1\n"
+        for n in range(20)
+    )
+    parameters = {"num_round": "3", "objective": "rank:pairwise", "max_depth": "3"}
 
-    finished = train("xgboost", tmp_path, parameters, {"train": lines}, ContentType="text/libsvm")
+    finished = train(
+        "xgboost", tmp_path, parameters, {"train": lines.encode()}, ContentType="text/libsvm"
+    )
 
     assert finished.code == 0, finished.log
-    low, high = predicted(tmp_path, [[0.0], [1.0]])
-    assert low < high
+    lowest, *_, highest = predicted(tmp_path, [[0.0], [1.0], [2.0], [3.0]])
+    assert lowest < highest
 
 
 @pytest.mark.feature("training: XGBoost in Pipe mode")

@@ -113,7 +113,7 @@ def _pair(token: str) -> tuple[int, float]:
 
 
 def _all_or_none(values: Sequence[_Value | None], what: str) -> list[_Value] | None:
-    given = [value for value in values if value is not None]
-    if given and len(given) < len(values):
+    known = [value for value in values if value is not None]
+    if known and len(known) < len(values):
         raise DataError(f"some lines of the libsvm data have {what} and some have none")
-    return given or None
+    return known or None

@@ -50,7 +50,8 @@ def encoded(answers: Sequence[Answer], kind: str) -> bytes:
 def _instances(content: str, *, lines: bool) -> matrix.Matrix:
     instances: Any
     if lines:
-        instances = [json.loads(line) for line in content.splitlines() if line.strip()]
+        # Not splitlines: its other separators of lines may be in a text of JSON.
+        instances = [json.loads(line) for line in content.split("\n") if line.strip()]
     else:
         whole = json.loads(content)
         instances = whole.get("instances") if isinstance(whole, dict) else None

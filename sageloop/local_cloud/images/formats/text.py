@@ -36,11 +36,11 @@ def delimiter_of(line: str) -> str:
     https://github.com/aws/sagemaker-xgboost-container/blob/master/src/sagemaker_xgboost_container/encoder.py
     """
     try:
-        found = csv.Sniffer().sniff(line[:_LONGEST_SAMPLE]).delimiter
+        delimiter = csv.Sniffer().sniff(line[:_LONGEST_SAMPLE]).delimiter
     except csv.Error as error:
         raise DataError(f"Could not determine delimiter on line {line[:50]}:\n{error}") from None
     # In a line with one number the sniffer takes one of its characters.
-    return "," if found.isalnum() or found in "+-._" else found
+    return "," if delimiter.isalnum() or delimiter in "+-._" else delimiter
 
 
 def lines_of(text: str) -> list[str]:

@@ -183,7 +183,8 @@ def _as_request(body: bytes, content_type: str) -> bytes:
     """Convert JSON, JSON Lines or CSV to a predict request. Raises ``DataError`` otherwise."""
     kind = media.media_type(content_type)
     if kind == "text/csv":
-        rows = [_row(line) for line in body.decode().splitlines() if line.strip()]
+        # The image splits at LF and CRLF only.
+        rows = [_row(line.removesuffix("\r")) for line in body.decode().split("\n") if line.strip()]
         return json.dumps({"instances": rows}).encode()
     if kind not in (media.JSON, media.JSON_LINES, "application/jsons"):
         raise media.DataError(f"Unsupported Content-Type: {content_type}")

@@ -47,11 +47,22 @@ def items_of(channel: Channel, storage: JobStorage) -> list[Item]:
 
 
 def lines_of(channel: Channel, storage: JobStorage) -> list[dict[str, Any]]:
-    """The lines of an augmented manifest. Raises :class:`JobFailed` if a line is no JSON object."""
+    """The lines of an augmented manifest. Raises :class:`JobFailed` if a line is no JSON object.
+
+    A manifest is UTF-8, and its lines end with LF or CRLF: other separators of lines that Unicode
+    has may be in a text of JSON.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/sms-input-data-input-manifest.html
+    """
     uri = channel.s3["S3Uri"]
-    text = storage.read(*split_uri(uri)).decode(errors="replace")
+    try:
+        text = storage.read(*split_uri(uri)).decode()
+    except UnicodeDecodeError as error:
+        raise JobFailed(
+            f"ClientError: The augmented manifest file {uri} is not UTF-8: {error}"
+        ) from None
     lines = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
