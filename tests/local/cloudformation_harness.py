@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+from botocore.exceptions import ClientError
 from moto.core.request import Request
 
 from sageloop.local_cloud.cloudformation.providers.base import Resource, ResourceRequest
@@ -187,6 +189,37 @@ class Bench:
             ChangeSetName=made["Id"], IncludePropertyValues=True
         )
         return actual
+
+
+def _message_of(error: pytest.ExceptionInfo[ClientError]) -> str:
+    details = error.value.response["Error"]
+    assert details["Code"] == "ValidationError"
+    return str(details["Message"])
+
+
+def refusal(bench: Bench, text: str) -> str:
+    """The one message with which every request refuses a template; no stack remains."""
+    cfn = bench.cfn
+    messages = []
+    with pytest.raises(ClientError) as error:
+        cfn.validate_template(TemplateBody=text)
+    messages.append(_message_of(error))
+    with pytest.raises(ClientError) as error:
+        cfn.create_stack(StackName="s", TemplateBody=text)
+    messages.append(_message_of(error))
+    with pytest.raises(ClientError) as error:
+        cfn.create_change_set(
+            StackName="s", ChangeSetName="set", ChangeSetType="CREATE", TemplateBody=text
+        )
+    messages.append(_message_of(error))
+    assert cfn.list_stacks()["StackSummaries"] == []
+    assert bench.create("s", {"A": thing()}) == "CREATE_COMPLETE"
+    with pytest.raises(ClientError) as error:
+        cfn.update_stack(StackName="s", TemplateBody=text)
+    messages.append(_message_of(error))
+    assert bench.stack("s")["StackStatus"] == "CREATE_COMPLETE"
+    (message,) = set(messages)
+    return message
 
 
 def template(resources: dict[str, Any], **sections: Any) -> str:
