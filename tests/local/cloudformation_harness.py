@@ -26,7 +26,9 @@ ROOT = "arn:aws:iam::123456789012:root"
 
 @dataclass(frozen=True)
 class ThingSchema:
-    properties: frozenset[str] = frozenset(("Name", "Fixed", "Size", "Fail", "Tags"))
+    properties: frozenset[str] = frozenset(
+        ("Name", "Fixed", "Size", "Fail", "Tags", "Arn", "Nested")
+    )
     create_only: frozenset[str] = frozenset(("Name", "Fixed"))
     unordered: frozenset[str] = frozenset(("Tags",))
     primary_identifier: tuple[str, ...] = ("Name",)

@@ -44,6 +44,28 @@ def test_first_change_set_creates_the_stack_in_review(bench: Bench) -> None:
     assert set(bench.things.alive) == {"a"}
 
 
+def test_stack_without_active_resources_is_created(bench: Bench) -> None:
+    never = {"Never": {"Fn::Equals": ["a", "b"]}}
+
+    made = bench.change_set(
+        "s", {"A": thing() | {"Condition": "Never"}}, kind="CREATE", Conditions=never
+    )
+    bench.cfn.execute_change_set(ChangeSetName=made["ChangeSetId"])
+
+    assert bench.status("s") == "CREATE_COMPLETE"
+    assert bench.things.alive == {}
+
+
+def test_stack_of_a_change_set_has_the_time_of_its_update(bench: Bench) -> None:
+    made = bench.change_set("s", {"A": thing()}, kind="CREATE")
+    assert "LastUpdatedTime" not in bench.stack("s")
+
+    bench.cfn.execute_change_set(ChangeSetName=made["ChangeSetId"])
+
+    assert bench.status("s") == "CREATE_COMPLETE"
+    assert bench.stack("s")["LastUpdatedTime"] >= bench.stack("s")["CreationTime"]
+
+
 def test_unchanged_template_fails_the_change_set_with_aws_message(bench: Bench) -> None:
     bench.create("s", {"A": thing(Size=1)})
 

@@ -243,6 +243,20 @@ def test_size_beyond_a_quota_is_refused(
     assert message in refusal(bench, template({"A": thing()}, **sections))
 
 
+@pytest.mark.parametrize(
+    "expression",
+    [{"Fn::GetAtt": ["A", "Colour"]}, {"Fn::GetAtt": "A.Colour"}, {"Fn::Sub": "x${A.Colour}"}],
+)
+def test_attribute_that_the_type_does_not_have_is_refused(bench: Bench, expression: Any) -> None:
+    in_output = template({"A": thing()}, Outputs={"O": {"Value": expression}})
+    in_property = template({"A": thing(), "B": thing(Size=[expression])})
+
+    for text in (in_output, in_property):
+        assert refusal(fresh(bench), text) == (
+            "Template error: resource A does not support attribute type Colour in Fn::GetAtt"
+        )
+
+
 def test_more_than_five_hundred_resources_are_refused(bench: Bench) -> None:
     names = [f"T{n}" for n in range(500)]
     bench.cfn.validate_template(TemplateBody=template({n: {"Type": "X"} for n in names}))

@@ -140,7 +140,7 @@ class ChangeSets:
             _fail(change_set, failure.reason)
             return change_set
         change_set.changes = planned.changes
-        if planned.is_empty:
+        if planned.is_empty and kind != "CREATE":  # a new stack may have no active resource
             _fail(change_set, _NO_CHANGES)
         return change_set
 
@@ -173,6 +173,7 @@ class ChangeSets:
         stack.principal = call.principal
         stack.disable_rollback = no_rollback
         stack.last_change_set = change_set.change_set_id
+        stack.updated = self._context.now()  # AWS shows a time even after the first change set
         stack.change_sets.clear()  # the other change sets were computed for the previous state
 
     def _stack_of(self, call: Call) -> Stack | None:
