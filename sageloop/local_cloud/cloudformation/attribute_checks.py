@@ -14,7 +14,7 @@ from sageloop.local_cloud.cloudformation.template_functions import SUB_REFERENCE
 def check_attributes(template: Template, schema_of: Callable[[str], SchemaFacts | None]) -> None:
     """Check the attributes that resources and outputs read.
 
-    Custom resources have the attributes of their responses, which nobody knows beforehand.
+    Custom resources have the attributes of their responses, which are not known beforehand.
 
     Raises:
         AwsError: ``ValidationError`` with the first attribute that AWS does not have.
