@@ -20,6 +20,7 @@ from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, Service, operation
 
 THING = "Test::Unit::Thing"
+CUSTOM = "AWS::CloudFormation::CustomResource"
 FUNCTION_ARN = "arn:aws:lambda:us-east-1:123456789012:function:handler"
 ROOT = "arn:aws:iam::123456789012:root"
 
@@ -253,7 +254,8 @@ def make_bench(allow: frozenset[str] = frozenset()) -> Bench:
     service = CloudFormationService(
         cloud,
         provider_of=lambda name: things if name == THING else None,
-        schema_of=lambda name: ThingSchema() if name == THING else None,
+        # AWS's own schema of custom resources has none of their attributes either.
+        schema_of=lambda name: ThingSchema() if name in (THING, CUSTOM) else None,
         unsupported=_unsupported,
     )
     functions = FakeLambda(cloud)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from sageloop.local_cloud.cloudformation.custom_resources import is_custom
 from sageloop.local_cloud.cloudformation.differences import SchemaFacts
 from sageloop.local_cloud.cloudformation.errors import invalid
 from sageloop.local_cloud.cloudformation.scalars import scalar_text
@@ -24,8 +25,8 @@ def check_attributes(template: Template, schema_of: Callable[[str], SchemaFacts 
     readers += list(template.section("Outputs").values())
     for use in uses(readers):
         for logical_id, attribute in _attributes(use):
-            resource = template.resources.get(logical_id)
-            schema = schema_of(resource["Type"]) if resource is not None else None
+            type_name = template.resources.get(logical_id, {}).get("Type", "")
+            schema = None if is_custom(type_name) else schema_of(type_name)
             if schema is not None and attribute.partition(".")[0] not in schema.properties:
                 raise invalid(
                     f"Template error: resource {logical_id} does not support attribute type "
