@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+from botocore.exceptions import ClientError
 from moto.core.request import Request
 
 from sageloop.local_cloud.cloudformation.providers.base import Resource, ResourceRequest
@@ -18,13 +20,16 @@ from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, Service, operation
 
 THING = "Test::Unit::Thing"
+CUSTOM = "AWS::CloudFormation::CustomResource"
 FUNCTION_ARN = "arn:aws:lambda:us-east-1:123456789012:function:handler"
 ROOT = "arn:aws:iam::123456789012:root"
 
 
 @dataclass(frozen=True)
 class ThingSchema:
-    properties: frozenset[str] = frozenset(("Name", "Fixed", "Size", "Fail", "Tags"))
+    properties: frozenset[str] = frozenset(
+        ("Name", "Fixed", "Size", "Fail", "Tags", "Arn", "Nested")
+    )
     create_only: frozenset[str] = frozenset(("Name", "Fixed"))
     unordered: frozenset[str] = frozenset(("Tags",))
     primary_identifier: tuple[str, ...] = ("Name",)
@@ -189,6 +194,37 @@ class Bench:
         return actual
 
 
+def _message_of(error: pytest.ExceptionInfo[ClientError]) -> str:
+    details = error.value.response["Error"]
+    assert details["Code"] == "ValidationError"
+    return str(details["Message"])
+
+
+def refusal(bench: Bench, text: str) -> str:
+    """The one message with which every request refuses a template; no stack remains."""
+    cfn = bench.cfn
+    messages = []
+    with pytest.raises(ClientError) as error:
+        cfn.validate_template(TemplateBody=text)
+    messages.append(_message_of(error))
+    with pytest.raises(ClientError) as error:
+        cfn.create_stack(StackName="s", TemplateBody=text)
+    messages.append(_message_of(error))
+    with pytest.raises(ClientError) as error:
+        cfn.create_change_set(
+            StackName="s", ChangeSetName="set", ChangeSetType="CREATE", TemplateBody=text
+        )
+    messages.append(_message_of(error))
+    assert cfn.list_stacks()["StackSummaries"] == []
+    assert bench.create("s", {"A": thing()}) == "CREATE_COMPLETE"
+    with pytest.raises(ClientError) as error:
+        cfn.update_stack(StackName="s", TemplateBody=text)
+    messages.append(_message_of(error))
+    assert bench.stack("s")["StackStatus"] == "CREATE_COMPLETE"
+    (message,) = set(messages)
+    return message
+
+
 def template(resources: dict[str, Any], **sections: Any) -> str:
     return json.dumps({"Resources": resources, **sections})
 
@@ -218,7 +254,8 @@ def make_bench(allow: frozenset[str] = frozenset()) -> Bench:
     service = CloudFormationService(
         cloud,
         provider_of=lambda name: things if name == THING else None,
-        schema_of=lambda name: ThingSchema() if name == THING else None,
+        # AWS's own schema of custom resources has none of their attributes either.
+        schema_of=lambda name: ThingSchema() if name in (THING, CUSTOM) else None,
         unsupported=_unsupported,
     )
     functions = FakeLambda(cloud)

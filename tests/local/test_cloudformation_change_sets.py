@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.local.cloudformation_harness import Bench, custom, fresh, make_bench, template, thing
-from tests.local.roles import USER
+from tests.local.roles import CLOUDFORMATION, USER, delete_role, make_role, trust
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,28 @@ def test_first_change_set_creates_the_stack_in_review(bench: Bench) -> None:
 
     assert bench.status("s") == "CREATE_COMPLETE"
     assert set(bench.things.alive) == {"a"}
+
+
+def test_stack_without_active_resources_is_created(bench: Bench) -> None:
+    never = {"Never": {"Fn::Equals": ["a", "b"]}}
+
+    made = bench.change_set(
+        "s", {"A": thing() | {"Condition": "Never"}}, kind="CREATE", Conditions=never
+    )
+    bench.cfn.execute_change_set(ChangeSetName=made["ChangeSetId"])
+
+    assert bench.status("s") == "CREATE_COMPLETE"
+    assert bench.things.alive == {}
+
+
+def test_stack_of_a_change_set_has_the_time_of_its_update(bench: Bench) -> None:
+    made = bench.change_set("s", {"A": thing()}, kind="CREATE")
+    assert "LastUpdatedTime" not in bench.stack("s")
+
+    bench.cfn.execute_change_set(ChangeSetName=made["ChangeSetId"])
+
+    assert bench.status("s") == "CREATE_COMPLETE"
+    assert bench.stack("s")["LastUpdatedTime"] >= bench.stack("s")["CreationTime"]
 
 
 def test_unchanged_template_fails_the_change_set_with_aws_message(bench: Bench) -> None:
@@ -120,6 +142,26 @@ def test_values_are_returned_on_request_only(bench: Bench) -> None:
 
     assert "AfterContext" in made["Changes"][0]["ResourceChange"]
     assert "AfterContext" not in bare["Changes"][0]["ResourceChange"]
+
+
+def test_change_set_is_computed_as_the_role_of_its_request(bench: Bench) -> None:
+    iam = bench.cloud.client("iam", principal=USER)
+    role = make_role(iam, "planner", trust(CLOUDFORMATION))
+    zones = thing(Size={"Fn::GetAZs": ""})
+
+    with pytest.raises(ClientError, match="assumed-role/planner/service is not authorized"):
+        bench.cfn.create_change_set(
+            StackName="s", ChangeSetName="set", ChangeSetType="CREATE",
+            TemplateBody=template({"A": zones}), RoleARN=role,
+        )  # fmt: skip
+
+    assert bench.create("s", {"A": thing()}) == "CREATE_COMPLETE"
+    bench.cfn.create_change_set(
+        StackName="s", ChangeSetName="set", TemplateBody=template({"A": thing(Size=1)}),
+        RoleARN=role,
+    )  # fmt: skip
+    assert "RoleARN" not in bench.stack("s")
+    delete_role(iam, "planner")
 
 
 def test_missing_import_fails_the_change_set_with_its_name(bench: Bench) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.local.cloudformation_harness import (
+    CUSTOM,
     FUNCTION_ARN,
     ROOT,
     Bench,
@@ -60,6 +61,15 @@ def test_response_sets_ref_and_attributes(bench: Bench) -> None:
 
     assert bench.create("s", {"C": custom()}, Outputs=outputs) == "CREATE_COMPLETE"
     assert bench.outputs("s") == {"Ref": "mine", "Att": "dotted"}
+
+
+def test_resource_of_the_general_type_has_the_attributes_of_its_response(bench: Bench) -> None:
+    bench.functions.handler = lambda _: {"Data": {"Key": "x"}}
+    resource = thing(type_name=CUSTOM, ServiceToken=FUNCTION_ARN)
+    outputs = {"O": {"Value": {"Fn::Sub": "${C.Key}"}}}
+
+    assert bench.create("s", {"C": resource}, Outputs=outputs) == "CREATE_COMPLETE"
+    assert bench.outputs("s") == {"O": "x"}
 
 
 def test_failed_response_rolls_back_with_its_reason_and_a_delete(bench: Bench) -> None:

@@ -42,6 +42,13 @@ def test_create_resolves_references_and_outputs(bench: Bench) -> None:
     assert bench.events("s", "A") == ["CREATE_IN_PROGRESS", "CREATE_IN_PROGRESS", "CREATE_COMPLETE"]
 
 
+def test_attribute_may_be_a_property(bench: Bench) -> None:
+    outputs = {"Size": {"Value": {"Fn::GetAtt": ["A", "Size"]}}}
+
+    assert bench.create("s", {"A": thing(Size=7)}, Outputs=outputs) == "CREATE_COMPLETE"
+    assert bench.outputs("s") == {"Size": "7"}
+
+
 def test_unrelated_resources_are_created_at_once(bench: Bench) -> None:
     together = threading.Barrier(3, timeout=10)
     bench.things.before_create = lambda _: together.wait() and None

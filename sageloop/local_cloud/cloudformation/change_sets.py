@@ -51,13 +51,19 @@ class ChangeSets:
                 "constraint: Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*"
             )
         stack, is_new = self._stack_for(call, kind)
+        role_before = stack.role_arn
         try:
+            # The expressions are evaluated as they will be in the deployment: by the role of the
+            # request, which is the stack's only once the change set is executed.
             stack.principal = call.principal
+            stack.role_arn = call.params.get("RoleARN") or role_before
             change_set = self._computed(call, stack, name, kind)
         except BaseException:  # after any error, a stack without a change set must not remain
             if is_new:
                 self._context.store.forget(stack)
             raise
+        finally:
+            stack.role_arn = role_before
         stack.change_sets[name] = change_set
         return {"Id": change_set.change_set_id, "StackId": stack.stack_id}
 
@@ -140,7 +146,7 @@ class ChangeSets:
             _fail(change_set, failure.reason)
             return change_set
         change_set.changes = planned.changes
-        if planned.is_empty:
+        if planned.is_empty and kind != "CREATE":  # a new stack may have no active resource
             _fail(change_set, _NO_CHANGES)
         return change_set
 
@@ -173,6 +179,7 @@ class ChangeSets:
         stack.principal = call.principal
         stack.disable_rollback = no_rollback
         stack.last_change_set = change_set.change_set_id
+        stack.updated = self._context.now()  # AWS shows a time even after the first change set
         stack.change_sets.clear()  # the other change sets were computed for the previous state
 
     def _stack_of(self, call: Call) -> Stack | None:

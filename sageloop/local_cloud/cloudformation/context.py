@@ -187,29 +187,38 @@ class MaskedResources:
 
 
 def attribute_of(record: Record, attribute: str, *, stored: bool) -> Any:
-    """``Fn::GetAtt``: an attribute by its flat or dotted name.
+    """``Fn::GetAtt``: an attribute by its flat or dotted name, or a property of the resource.
 
     Raises:
         AwsError: The attribute does not exist; a stored-only type returns a placeholder.
 
     """
-    if record.attributes.get(attribute) is not None:
-        return record.attributes[attribute]
-    value: Any = record.attributes
-    for part in attribute.split("."):
-        if not isinstance(value, Mapping) or value.get(part) is None:
-            if stored:
-                return f"{record.physical_id}.{attribute}"
-            if is_custom(record.type_name):
-                raise invalid(
-                    f"CustomResource attribute error: Vendor response doesn't contain {attribute} "
-                    f"attribute in object {record.logical_id}"
-                )
-            raise invalid(
-                f"Template error: resource {record.logical_id} does not support attribute type "
-                f"{attribute} in Fn::GetAtt; it has {', '.join(sorted(record.attributes))}"
-            )
-        value = value[part]
+    value = _value_at(record.attributes, attribute)
+    if value is not None:
+        return value
+    if is_custom(record.type_name):
+        raise invalid(
+            f"CustomResource attribute error: Vendor response doesn't contain {attribute} "
+            f"attribute in object {record.logical_id}"
+        )
+    value = _value_at(record.properties, attribute)
+    if value is not None:
+        return value
+    if stored:
+        return f"{record.physical_id}.{attribute}"
+    raise invalid(
+        f"Template error: resource {record.logical_id} does not support attribute type "
+        f"{attribute} in Fn::GetAtt; it has {', '.join(sorted(record.attributes))}"
+    )
+
+
+def _value_at(values: Mapping[str, Any], name: str) -> Any:
+    """The value under a flat or dotted name, or ``None``."""
+    if values.get(name) is not None:
+        return values[name]
+    value: Any = values
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
     return value
 
 

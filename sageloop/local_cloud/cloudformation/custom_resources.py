@@ -173,7 +173,7 @@ class CustomResourceProvider:
         try:
             response = self._send("Create", request, {})
         except _NotSent:
-            raise  # no function has heard of the resource: there is nothing to delete
+            raise  # no function received the resource: nothing is to be deleted
         except ResourceFailed as failure:
             failure.physical_id = failure.physical_id or invented
             raise

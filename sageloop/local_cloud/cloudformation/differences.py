@@ -68,8 +68,8 @@ def compare(
 ) -> dict[str, Recreation]:
     """Compare two resolved property sets.
 
-    Scalars are equal if their texts are. Lists in another order are equal if the schema says that
-    their order has no meaning; that CloudFormation itself reads the schema so is unverified.
+    Scalars are equal if their texts are. Lists in another order are equal if the schema declares
+    that their order has no meaning; that CloudFormation itself reads the schema so is unverified.
     """
     paths = schema.create_only if schema else frozenset()
     unordered = schema.unordered if schema else frozenset()

@@ -69,22 +69,22 @@ def check_dynamic(type_name: str, properties: Mapping[str, Any]) -> None:
     """
     unsupported = []
     for path, text in _texts(properties, f"{type_name}/Properties"):
-        for found in _REFERENCE.finditer(text):
-            _check_form(found)
-            if found[1] == "ssm-secure" and path not in _TAKES_SECURE:
+        for match in _REFERENCE.finditer(text):
+            _check_form(match)
+            if match[1] == "ssm-secure" and path not in _TAKES_SECURE:
                 unsupported.append(path)
     if unsupported:
         raise invalid(f"SSM Secure reference is not supported in: [{','.join(unsupported)}]")
 
 
-def _check_form(found: re.Match[str]) -> None:
-    service, reference = found[1], found[2]
+def _check_form(match: re.Match[str]) -> None:
+    service, reference = match[1], match[2]
     if service not in _SERVICES:
         raise invalid(
             f"Dynamic reference to {service} is not supported; supported are {', '.join(_SERVICES)}"
         )
     if service != "secretsmanager" and not _PARAMETER.fullmatch(reference):
-        raise invalid(f"Incorrect format is used in the following SSM reference: [{found[0]}]")
+        raise invalid(f"Incorrect format is used in the following SSM reference: [{match[0]}]")
 
 
 def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
@@ -142,7 +142,7 @@ def _replaced(value: Any, readers: Mapping[str, ReadParameter]) -> Any:
         return [_replaced(inner, readers) for inner in value]
     if isinstance(value, str) and _OPENING in value:
         return _REFERENCE.sub(
-            lambda found: readers[found[1]](found[2]) if found[1] in readers else found[0], value
+            lambda match: readers[match[1]](match[2]) if match[1] in readers else match[0], value
         )
     return value
 

@@ -77,8 +77,8 @@ class _Translation:
             return _ANCHORS[self._take()]
         if self._peek() in "123456789":
             return rf"(?:\{self._take()})"
-        found = self._class_escape()
-        return found if len(found) > 1 else _literal(found)
+        match = self._class_escape()
+        return match if len(match) > 1 else _literal(match)
 
     def _class_escape(self) -> str:
         """After a backslash: a character, or a set in brackets."""
@@ -87,10 +87,10 @@ class _Translation:
         if self._peek() in "pP":
             return self._property()
         for form in _CODES:
-            found = form.match(self._pattern, self._at)
-            if found:
-                self._at = found.end()
-                return chr(int(found[1], 16))
+            match = form.match(self._pattern, self._at)
+            if match:
+                self._at = match.end()
+                return chr(int(match[1], 16))
         octal = _OCTAL.match(self._pattern, self._at)
         if octal:
             self._at = octal.end()
@@ -179,11 +179,11 @@ class _Translation:
         return self._match(_REPETITION, "illegal repetition")[0]
 
     def _match(self, form: re.Pattern[str], problem: str) -> re.Match[str]:
-        found = form.match(self._pattern, self._at)
-        if found is None:
+        match = form.match(self._pattern, self._at)
+        if match is None:
             raise self._error(problem)
-        self._at = found.end()
-        return found
+        self._at = match.end()
+        return match
 
     def _peek(self) -> str:
         return self._pattern[self._at] if self._at < len(self._pattern) else "\0"
@@ -195,9 +195,9 @@ class _Translation:
         return self._pattern[self._at - 1]
 
     def _skip(self, text: str) -> bool:
-        found = self._pattern.startswith(text, self._at)
-        self._at += len(text) * found
-        return found
+        match = self._pattern.startswith(text, self._at)
+        self._at += len(text) * match
+        return match
 
     def _error(self, problem: str) -> ValueError:
         return ValueError(

@@ -115,17 +115,17 @@ def _texts(
 
 def _default(name: str, declaration: Mapping[str, Any], fetch_ssm: FetchParameter) -> str:
     text = scalar_text(declaration["Default"])
-    found = _DYNAMIC_DEFAULT.search(text)
-    if found is None:
+    match = _DYNAMIC_DEFAULT.search(text)
+    if match is None:
         return text
-    if found[2] is None:
+    if match[2] is None:
         raise invalid(
             f"Template error: parameter {name} should not contain ssm versionless resolver"
         )
-    stored = fetch_ssm(found[1] + found[2])
+    stored = fetch_ssm(match[1] + match[2])
     if stored is None:
-        raise invalid(f"Parameters: [ssm:{found[1]}{found[2]}] cannot be found.")
-    return text.replace(found[0], stored.value)
+        raise invalid(f"Parameters: [ssm:{match[1]}{match[2]}] cannot be found.")
+    return text.replace(match[0], stored.value)
 
 
 def _made(

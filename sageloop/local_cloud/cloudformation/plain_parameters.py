@@ -50,20 +50,20 @@ class PlainParameters:
             AwsError: ``ValidationError`` if there is none or it is a secure string.
 
         """
-        found = self.find(name)
-        if found is None:
+        stored = self.find(name)
+        if stored is None:
             raise invalid(f"Parameters: [ssm:{name}] cannot be found.")
-        if found.kind == "SecureString":
+        if stored.kind == "SecureString":
             plain = name.partition(":")[0]
             raise invalid(f"Non-secure ssm prefix was used for secure parameter {plain}")
-        return found.value
+        return stored.value
 
     def _fetched(self, name: str) -> StoredParameter | None:
         try:
-            # The action that AWS's documentation asks for.
-            found = self._client().get_parameters(Names=[name])["Parameters"]
+            # The action that AWS's documentation names.
+            stored = self._client().get_parameters(Names=[name])["Parameters"]
         except ClientError as error:
             if error.response["Error"]["Code"] in ("ParameterNotFound", "ParameterVersionNotFound"):
                 return None
             raise invalid(str(error)) from error
-        return StoredParameter(str(found[0]["Value"]), str(found[0]["Type"])) if found else None
+        return StoredParameter(str(stored[0]["Value"]), str(stored[0]["Type"])) if stored else None

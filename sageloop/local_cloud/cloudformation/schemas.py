@@ -45,9 +45,9 @@ class Schema:
 
     @property
     def unordered(self) -> frozenset[str]:
-        """The list of tags, if the schema says that its order has no meaning.
+        """The list of tags, if the schema declares that its order has no meaning.
 
-        Of other lists the schemas say so too, even of the containers of an inference pipeline,
+        Schemas declare so of other lists too, even of the containers of an inference pipeline,
         which are invoked in their order: there a new order is a change.
         """
         tags = self.document.get("tagging", {}).get("tagProperty", "/properties/Tags")

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from botocore.exceptions import ClientError
 
+from sageloop.local_cloud.cloudformation.attribute_checks import check_attributes
 from sageloop.local_cloud.cloudformation.context import Context
 from sageloop.local_cloud.cloudformation.deployment import Blueprint
 from sageloop.local_cloud.cloudformation.errors import invalid, refused
@@ -60,7 +61,9 @@ def requested_template(context: Context, call: Call, stack: Stack | None = None)
         )
     if size > MAX_STORED_BYTES:
         raise invalid(f"Template may not exceed {MAX_STORED_BYTES} bytes in size, got {size}")
-    return parse_template(text)
+    template = parse_template(text)
+    check_attributes(template, context.schema_of)
+    return template
 
 
 def requested_blueprint(context: Context, call: Call, stack: Stack) -> Blueprint:

@@ -1,6 +1,6 @@
 """Reads the text of a template: JSON, or YAML as CloudFormation reads it.
 
-Keys are text as it was written, whatever it looks like (``123456789012``, ``On``, ``1``). Numbers
+Keys are text as it was written, also ``123456789012``, ``On`` and ``1``. Numbers
 keep their text. Of YAML 1.1, CloudFormation does not support the tags for binary data, ordered
 maps, pairs, sets and dates, aliases and merged maps
 (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-formats.html).

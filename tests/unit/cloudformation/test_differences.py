@@ -46,7 +46,7 @@ def test_replacement_under_the_same_name_collides() -> None:
     assert not collides({}, {}, _Schema())
 
 
-def test_order_counts_only_where_the_schema_says_so() -> None:
+def test_order_counts_unless_the_schema_declares_it_meaningless() -> None:
     first, second = {"Key": "a", "Value": True}, {"Key": "b", "Value": 1}
     turned = [{"Key": "b", "Value": "1"}, {"Key": "a", "Value": "true"}]
 
