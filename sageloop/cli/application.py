@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from sageloop.cli.data import application as data
 from sageloop.cli.demo import demo
 from sageloop.cli.examples import application as examples
 from sageloop.cli.history import history
@@ -22,6 +23,7 @@ application = typer.Typer(
 )  # fmt: skip
 application.add_typer(local, name="local")
 application.add_typer(examples, name="examples")
+application.add_typer(data, name="data")
 application.command("demo", epilog=epilog("sageloop demo --json report.json"))(demo)
 application.command(
     "train", epilog=epilog("sageloop train scores --local --follow -p num_round=200")
