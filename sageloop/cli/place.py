@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sageloop.jobs.start import Place
 
 _AWS_PAUSE, _LOCAL_PAUSE = 5.0, 0.3
-_SERVICES = ("sts", "ssm", "lambda", "sagemaker", "dynamodb", "logs")
+_SERVICES = ("sts", "ssm", "lambda", "sagemaker", "dynamodb", "logs", "service-quotas")
 
 # Options of every command that runs against a local cloud or an account.
 Local = Annotated[bool, typer.Option("--local", help="use the local cloud of this folder")]

@@ -100,6 +100,7 @@ def test_empty_feature_is_accepted_and_empty_label_refused(data: Path) -> None:
             "LabelNotAClass: the label (column 0) must be a whole number from 0 to 1, got 0.5 to "
             "6.5; column 2, the last, has 0 and 1: built-in algorithms expect the label first",
         ),
+        ("{m},{n},1", ("--classes", "6"), "must be a whole number from 0 to 5, got 0 to 6"),
         ("{m},{n},1", ("--classes", "3"), "must be a whole number from 0 to 2, got 0 to 6"),
     ],
 )
