@@ -137,7 +137,7 @@ class Notebooks:
             status="NotebookInstanceStatus", members=_SUMMARY,
         )  # fmt: skip
 
-    @operation("CreatePresignedNotebookInstanceUrl")
+    @operation("CreatePresignedNotebookInstanceUrl", executed=False)
     def create_url(self, call: Call) -> dict[str, Any]:
         """Refused: the local cloud runs no notebook server."""
         self._store.get(_INSTANCE, call.params[_NAME])
