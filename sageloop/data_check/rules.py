@@ -47,7 +47,7 @@ def _label(table: Table, expected: Expectation) -> Iterator[Problem]:
         yield Problem(
             code="LabelCountsRows",
             message=f"the label (column {index}) counts the rows from {label.low:g} to "
-            f"{label.high:g}: it looks like an identifier, not like a label",
+            f"{label.high:g}: it is an identifier, not a label",
         )
     elif expected.classes is not None and not (label.whole and label.high < expected.classes):
         yield Problem(
@@ -67,8 +67,8 @@ def _label(table: Table, expected: Expectation) -> Iterator[Problem]:
 def _hint(table: Table) -> str:
     last = len(table.columns) - 1
     column = table.columns[last]
-    looks_like_labels = column.binary and column.low < column.high
-    if table.label == last or not looks_like_labels:
+    has_labels = column.binary and column.low < column.high
+    if table.label == last or not has_labels:
         return ""
     return f"; column {last}, the last, has 0 and 1: built-in algorithms expect the label first"
 

@@ -117,7 +117,7 @@ class Table:
     ) -> bool:  # fmt: skip
         wrong = [i for i, v in enumerate(values) if v is None and cells[i].strip()]
         if wrong and number == 1:
-            self._refuse("HeaderPresent", f"{place} looks like a header ({_cut(cells[wrong[0]])}): "
+            self._refuse("HeaderPresent", f"{place} is a header, not numbers ({_cut(cells[wrong[0]])}): "
                          "SageMaker's built-in algorithms read CSV without one")  # fmt: skip
         elif wrong:
             self._refuse("NotANumber", f"{place}, column {wrong[0]}: got {_cut(cells[wrong[0]])}; "

@@ -60,7 +60,7 @@ def test_header_is_refused(data: Path) -> None:
     line = refused(data)
 
     assert line.startswith(
-        f"HeaderPresent: {DAYS[4]}/part.csv, row 1 looks like a header ('delay')"
+        f"HeaderPresent: {DAYS[4]}/part.csv, row 1 is a header, not numbers ('delay')"
     )
 
 

@@ -235,3 +235,11 @@ def test_folder_without_templates_is_refused(
 
     with pytest.raises(AssemblyError, match=message):
         resources_of(tmp_path)
+
+
+def test_instance_type_of_a_parameter_is_not_left_out() -> None:
+    variant = _variant(1) | {"InstanceType": {"Ref": "Type"}}
+
+    made = needs("AWS::SageMaker::EndpointConfig", ProductionVariants=[variant])
+
+    assert made["{Ref} for endpoint usage"] == 2
