@@ -118,7 +118,8 @@ class Table:
         wrong = [i for i, v in enumerate(values) if v is None and cells[i].strip()]
         if wrong and number == 1:
             self._refuse("HeaderPresent", f"{place} is a header, not numbers "
-                         f"({_cut(cells[wrong[0]])}): SageMaker's built-in algorithms read CSV without one")  # fmt: skip
+                         f"({_cut(cells[wrong[0]])}): SageMaker's built-in algorithms read CSV "
+                         "without one")  # fmt: skip
         elif wrong:
             self._refuse("NotANumber", f"{place}, column {wrong[0]}: got {_cut(cells[wrong[0]])}; "
                          "each value must be a number")  # fmt: skip
