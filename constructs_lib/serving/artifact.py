@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _NEVER = (".git", "__pycache__", "*.py[co]", ".DS_Store", ".ipynb_checkpoints")
 _WHERE = "ModelArtifact"
+# A version (`3`, `v1.2`), a date, or the digest of a name (`flights-0123456789ab`).
+_VERSION = re.compile(r"v?\d+([._-]\d+)*|.*\d{4}-\d{2}-\d{2}.*|(.*[._-])?(?=.*\d)[0-9a-f]{8,64}")
 _PACKAGE = r"(arn:aws[a-z\-]*:sagemaker:[a-z0-9\-]*:[0-9]{12}:)?[\w\-./]{1,170}"
 
 Files = Sequence[tuple[str, Path]]
@@ -52,7 +54,7 @@ class ModelArtifact(ABC):
     See https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_S3ModelDataSource.html
 
     Example:
-        >>> ModelArtifact.from_store(store, "models/flights/model.tar.gz")
+        >>> ModelArtifact.from_store(store, "models/flights/3/model.tar.gz")
         >>> ModelArtifact.from_folder("models/digits")
 
     """
@@ -60,34 +62,43 @@ class ModelArtifact(ABC):
     __slots__ = ()
 
     @staticmethod
-    def from_store(store: DataStoreBase, key: str) -> ModelArtifact:
+    def from_store(store: DataStoreBase, key: str, *, mutable: bool = False) -> ModelArtifact:
         """An object or a prefix of a data store.
 
         Args:
             store: The store.
             key: Key of a ``model.tar.gz``; a prefix that ends in a slash holds the files
-                themselves, or the archives of a multi-model container.
+                themselves, or the archives of a multi-model container. Other than for those, it
+                must have a version, a date or a digest: CloudFormation does not deploy another
+                model under the same key.
+            mutable: Whether to accept a key without a version.
 
         Raises:
-            ConfigurationError: If the key is empty or absolute.
+            ConfigurationError: If the key is empty or absolute; when a model uses it, if it has no
+                version.
 
         """
         _check_key(key)
-        return _Stored(uri=store.uri(key), statements=tuple(store.read_statements(key)), key=key)
+        return _Stored(
+            uri=store.uri(key), statements=tuple(store.read_statements(key)), key=key,
+            mutable=mutable,
+        )  # fmt: skip
 
     @staticmethod
     def from_bucket(
-        bucket: s3.IBucket, key: str, *, encryption_key: kms.IKey | None = None
-    ) -> ModelArtifact:
+        bucket: s3.IBucket, key: str, *, encryption_key: kms.IKey | None = None,
+        mutable: bool = False,
+    ) -> ModelArtifact:  # fmt: skip
         """An object or a prefix of an existing bucket.
 
         Args:
             bucket: The bucket.
             key: See ``from_store``.
             encryption_key: Key of the objects; the bucket's own by default.
+            mutable: See ``from_store``.
 
         Raises:
-            ConfigurationError: If the key is empty or absolute.
+            ConfigurationError: As ``from_store``.
 
         """
         _check_key(key)
@@ -100,7 +111,7 @@ class ModelArtifact(ABC):
               else [use_statement(effective_key, ["s3"], writes=False)]),
         ]  # fmt: skip
         uri = f"s3://{bucket.bucket_name}/{key}"
-        return _Stored(uri=uri, statements=tuple(statements), key=key)
+        return _Stored(uri=uri, statements=tuple(statements), key=key, mutable=mutable)
 
     @staticmethod
     def from_job(job: TrainingJob, name: str) -> ModelArtifact:
@@ -187,6 +198,7 @@ class ModelArtifact(ABC):
 class _Stored(ModelArtifact):
     uri: str
     key: str
+    mutable: bool
     statements: tuple[iam.PolicyStatement, ...] = field(repr=False)
 
     @property
@@ -194,7 +206,9 @@ class _Stored(ModelArtifact):
         return self.key.endswith("/")
 
     def bind(self, scope: Construct, *, multi_model: bool, code: Files = ()) -> BoundArtifact:
-        del scope, code
+        del code
+        if not multi_model and not self.mutable:
+            _check_version(scope, self.key)
         container: dict[str, Any] = {"ModelDataUrl": self.uri}
         if self.is_prefix and not multi_model:
             source = {"S3Uri": self.uri, "S3DataType": "S3Prefix", "CompressionType": "None"}
@@ -249,3 +263,19 @@ def _below(folder: str, files: Files) -> dict[str, Path]:
 def _check_key(key: str) -> None:
     with Checks(_WHERE) as check:
         check.matches("key", key, r"[^/\s][^\n]*", 1000)
+
+
+def _check_version(scope: Construct, key: str) -> None:
+    """Refuse a key at which another model can replace this one without a deployment."""
+    if not known(key):
+        return
+    parts = [part.removesuffix(".tar.gz") for part in key.split("/")]
+    if any(_VERSION.fullmatch(part) for part in parts):
+        return
+    with Checks(scope) as check:
+        check.refuse(
+            "ModelKeyMutable",
+            f"the model's key must have a version, a date or a digest, such as "
+            f"'models/flights/3/model.tar.gz', got {key[:80]!r}: another model under the same key "
+            "is not deployed (mutable=True accepts it)",
+        )

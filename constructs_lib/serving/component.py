@@ -117,7 +117,7 @@ class InferenceComponent(Construct):
             artifact_uri: ``s3://`` URI of the adapter's artifact.
             resources: Resources of a copy, 1 core and 1024 MB by default; an adapter uses those
                 of its base.
-            copies: Initial number of copies.
+            copies: Initial number of copies, at least 1.
             scaling: Automatic scaling of the copies; none by default.
             rollout: Rolling update, in copies or percent; SageMaker's default otherwise.
             rollback_alarms: Alarms that roll back a rollout, at most 10.
@@ -135,7 +135,8 @@ class InferenceComponent(Construct):
         with Checks(self) as check:
             self._check_place(check, model, artifact_uri, resources)
             check.name("name", name)
-            check.whole("copies", copies, 0)
+            # SageMaker's API model allows 0, and refuses it; scaling goes to 0 afterwards.
+            check.whole("copies", copies, 1)
             _check_seconds(check, startup_seconds, download_seconds)
             _check_changes(check, copies, scaling, rollout, rollback_alarms)
         claim(self, rollback_alarms, ROLLBACK)

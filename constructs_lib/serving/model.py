@@ -90,7 +90,7 @@ class Model(ModelBase):
 
     Example:
         >>> image = AlgorithmImage.xgboost(stack, "3.0-5")
-        >>> artifact = ModelArtifact.from_store(store, "models/flights/model.tar.gz")
+        >>> artifact = ModelArtifact.from_store(store, "models/flights/3/model.tar.gz")
         >>> model = Model(stack, "Model", role=role, network=network,
         ...               containers=[ModelContainer(image=image, artifact=artifact)])
 

@@ -25,7 +25,8 @@ with urllib.request.urlopen("https://localhost:8443/api/sessions", context=there
 now = datetime.datetime.now(datetime.timezone.utc)
 def idle(kernel):
     last = datetime.datetime.fromisoformat(kernel["last_activity"].replace("Z", "+00:00"))
-    return kernel["execution_state"] == "idle" and (now - last).total_seconds() > {minutes} * 60
+    # A kernel may stay "starting" for ever; only a busy one is working.
+    return kernel["execution_state"] != "busy" and (now - last).total_seconds() > {minutes} * 60
 with open("/proc/uptime") as up:
     awake = float(up.read().split()[0])
 if awake > {minutes} * 60 and all(idle(kernel) for kernel in kernels):

@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from sageloop.cli.data import application as data
 from sageloop.cli.demo import demo
 from sageloop.cli.examples import application as examples
 from sageloop.cli.history import history
 from sageloop.cli.local import application as local
+from sageloop.cli.preflight import preflight
 from sageloop.cli.report import JsonFile, epilog, write_report
 from sageloop.cli.rollback import rollback
 from sageloop.cli.status import status
@@ -23,7 +25,11 @@ application = typer.Typer(
 )  # fmt: skip
 application.add_typer(local, name="local")
 application.add_typer(examples, name="examples")
+application.add_typer(data, name="data")
 application.command("demo", epilog=epilog("sageloop demo --json report.json"))(demo)
+application.command("preflight", epilog=epilog("sageloop preflight cdk.out --profile prod"))(
+    preflight
+)
 application.command(
     "train", epilog=epilog("sageloop train scores --local --follow -p num_round=200")
 )(train)

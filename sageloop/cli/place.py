@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from sageloop.jobs.start import Place
 
 _AWS_PAUSE, _LOCAL_PAUSE = 5.0, 0.3
-_SERVICES = ("sts", "ssm", "lambda", "sagemaker", "dynamodb", "logs",
-             "cloudwatch")  # fmt: skip
+_SERVICES = ("sts", "ssm", "lambda", "sagemaker", "dynamodb", "logs", "cloudwatch",
+             "service-quotas")  # fmt: skip
 
 # Options of every command that runs against a local cloud or an account.
 Local = Annotated[bool, typer.Option("--local", help="use the local cloud of this folder")]

@@ -13,6 +13,7 @@ from sageloop.local_cloud.functions.service import LambdaService
 from sageloop.local_cloud.sagemaker.runtime import SageMakerRuntimeService
 from sageloop.local_cloud.sagemaker.service import SageMakerService
 from sageloop.local_cloud.scaling.service import ApplicationAutoScalingService
+from sageloop.local_cloud.service_quotas.service import ServiceQuotasService
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core import contracts
@@ -32,7 +33,7 @@ def own_services(cloud: Cloud) -> list[Service]:
     )  # fmt: skip
     return [
         CloudFormationService(cloud), functions, events, SchedulerService(cloud), cloudwatch,
-        scaling, sagemaker, SageMakerRuntimeService(cloud),
+        scaling, sagemaker, SageMakerRuntimeService(cloud), ServiceQuotasService(cloud),
     ]  # fmt: skip
 
 

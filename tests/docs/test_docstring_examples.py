@@ -141,7 +141,7 @@ def _model(
 ) -> Model:
     container = ModelContainer(
         image=AlgorithmImage.xgboost(stack, "3.0-5"),
-        artifact=ModelArtifact.from_store(store, f"models/{name}/model.tar.gz"),
+        artifact=ModelArtifact.from_store(store, f"models/{name}/1/model.tar.gz"),
     )
     return Model(stack, name, role=role, network=network, containers=[container])
 

@@ -80,6 +80,9 @@ def test_status_shows_clock_stacks_endpoints_alarms_and_errors(shell: Shell) -> 
         "ComparisonOperator": "GreaterThanThreshold",
     }}  # fmt: skip
     name = deploy_template(cloud, "failing", function_template(code, Alarm=alarm))["Function"]
+    well = "def handler(event, context):\n    return 1\n"
+    other = deploy_template(cloud, "well", function_template(well))["Function"]
+    cloud.client("lambda").invoke(FunctionName=other)
     for _ in range(2):
         cloud.client("lambda").invoke(FunctionName=name)
     cloud.advance(minutes=5)
@@ -120,6 +123,8 @@ def test_alerts_shows_what_was_published_and_to_whom(shell: Shell) -> None:
     assert len(lines) == 6
     full = shell.local("alerts", topic, "--full", "--lines", "2").stdout.splitlines()
     assert full[1:3] == ["    worse", "    than before"]
+    (last, *_) = shell.local("alerts", topic, "--lines", "1").stdout.splitlines()
+    assert last.endswith("Z  oncall")
     (first, _) = json.loads((shell.folder / "alerts.json").read_text())["alerts"]
     assert first["recipients"] == [{"protocol": "email", "endpoint": "a@example.org"}]
     assert shell.local("alerts", "quiet").stdout == "no message was published\n"
@@ -171,3 +176,21 @@ def test_followed_log_prints_each_event_once_until_interrupted(shell: Shell) -> 
 
     assert lines == ["before\n", "first\n", "second\n", "third\n"]
     assert (command.returncode, rest, errors) == (128 + signal.SIGINT, "", "")
+
+
+def test_data_in_s3_is_checked(shell: Shell) -> None:
+    s3 = shell.cloud.client("s3")
+    s3.create_bucket(Bucket="deliveries")
+    for day, row in (("dt=2026-01-01", b"1,2\n3,4\n"), ("dt=2026-01-02", b"1,2,3\n")):
+        s3.put_object(Bucket="deliveries", Key=f"in/{day}/a.csv", Body=row)
+    s3.put_object(Bucket="deliveries", Key="in/manifest.json", Body=b"{}")
+
+    checked = forked.run(
+        "sageloop", "data", "check", "s3://deliveries/in/", "--local", "--validation-days", "1",
+        "--minimum-rows", "1", cwd=shell.folder, env=dict(os.environ),
+    )  # fmt: skip
+
+    lines = checked.stdout.splitlines()
+    assert checked.returncode == 1
+    assert lines[0].startswith("ColumnsDiffer: in/dt=2026-01-02/a.csv, row 1 has 3 columns")
+    assert lines[1].startswith("NothingToTrain: the data has 1 partitions and 1 are held out")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from moto.core.request import Request
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
-_MARK = "__aws_operation__"
+_MARK, _EXECUTED = "__aws_operation__", "_aws_operation_executed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,19 @@ class Call:
         return self.caller.name
 
 
-def operation(name: str) -> Callable[[_Method], _Method]:
-    """Mark a method ``(self, call: Call) -> dict | Response | None`` as an AWS operation."""
+def operation(name: str, *, executed: bool = True) -> Callable[[_Method], _Method]:
+    """Mark a method ``(self, call: Call) -> dict | Response | None`` as an AWS operation.
+
+    Args:
+        name: Name of the operation.
+        executed: Whether it is carried out; False for a method that only refuses, in words of its
+            own.
+
+    """
 
     def mark(method: _Method) -> _Method:
         setattr(method, _MARK, name)
+        setattr(method, _EXECUTED, executed)
         return method
 
     return mark
@@ -52,19 +60,23 @@ class Operations:
 
     def __init__(self) -> None:
         self._operations: dict[str, Callable[[Call], dict[str, Any] | Response | None]] = {}
+        self._refused: set[str] = set()
         self.include(self)
 
     def include(self, section: object) -> None:
         """Serve the marked methods of another object too, so that a service can be split."""
         for attribute in dir(type(section)):
-            name = getattr(getattr(type(section), attribute, None), _MARK, None)
+            method = getattr(type(section), attribute, None)
+            name = getattr(method, _MARK, None)
             if name:
                 self._operations[name] = getattr(section, attribute)
+            if name and not getattr(method, _EXECUTED):
+                self._refused.add(name)
 
     @property
     def operations(self) -> list[str]:
-        """Names of the implemented operations."""
-        return sorted(self._operations)
+        """Names of the operations that are carried out."""
+        return sorted(self._operations.keys() - self._refused)
 
     def method(self, operation: str) -> Callable[[Call], dict[str, Any] | Response | None]:
         """The method of an operation. Raises ``KeyError`` for one that is not implemented."""

@@ -25,10 +25,10 @@ from sageloop.local_cloud.sagemaker.validation import check
 from .conftest import Ground
 
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/mine:1"
-KEY = "models/m.tar.gz"
+KEY = "models/1/m.tar.gz"
 _REFERENCES = {
     "ExecutionRoleArn": "arn:aws:iam::123456789012:role/demo",
-    "ModelDataUrl": "s3://bucket/models/m.tar.gz",
+    "ModelDataUrl": "s3://bucket/models/1/m.tar.gz",
     "S3Uri": "s3://bucket/models/",
     "DestinationS3Uri": "s3://bucket/capture",
     "S3OutputPath": "s3://bucket/out",

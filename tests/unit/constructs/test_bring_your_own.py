@@ -77,7 +77,7 @@ class Theirs:
     def endpoint(self) -> Endpoint:
         return Endpoint(
             self.stack, "Endpoint", endpoint_name="demo", image="repository/image:1",
-            model_data="models/m.tar.gz", store=self.store, network=self.network,
+            model_data="models/1/m.tar.gz", store=self.store, network=self.network,
             role=HostingRole.from_role(self.stack, "Hosting", self.role), alert_topic=self.topic,
         )  # fmt: skip
 

@@ -37,7 +37,7 @@ OURS = {"application-autoscaling", "cloudwatch", "dynamodb", "iam", "lambda", "s
 
 def own_endpoint(ground: Ground, **changes: Any) -> Endpoint:
     values: dict[str, Any] = {
-        "endpoint_name": "own", "image": ground.image().uri, "model_data": "models/m.tar.gz",
+        "endpoint_name": "own", "image": ground.image().uri, "model_data": "models/1/m.tar.gz",
         "store": ground.store, "network": ground.network,
         "role": HostingRole(ground.stack, "OwnRole", key=ground.store.key), **changes,
     }  # fmt: skip

@@ -69,7 +69,7 @@ class _Everything(Construct):
             "variants": [Variant(name=name, scaling=scaling), Variant(name=f"{name}-b")],
             "capture": DataCapture(prefix=f"{name}/"),
         }  # fmt: skip
-        Endpoint(self, "Endpoint", image=name, model_data=f"{name}/m.tar.gz", **ground, **serving)
+        Endpoint(self, "Endpoint", image=name, model_data=f"{name}/1/m.tar.gz", **ground, **serving)
         champion = ChampionEndpoint(
             self, "Champion", registry=ModelRegistry(self, "Registry", name=name), **serving,
             **stateful,

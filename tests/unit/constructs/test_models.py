@@ -64,7 +64,7 @@ def test_model_from_store_is_isolated_and_in_the_network(anew: Ground) -> None:
     assert set(request["VpcConfig"]) == {"SecurityGroupIds", "Subnets"}
     assert request["PrimaryContainer"]["Image"] == IMAGE
     assert request["PrimaryContainer"]["Environment"] == {"A": "b"}
-    assert "models/m.tar.gz*" in policy_of(made)
+    assert "models/1/m.tar.gz*" in policy_of(made)
 
 
 @pytest.mark.feature("serving constructs: the role's policy exists before the model")
@@ -86,15 +86,39 @@ def test_model_waits_for_its_roles_policy_and_the_network() -> None:
 def test_model_from_existing_bucket(anew: Ground) -> None:
     bucket = s3.Bucket.from_bucket_name(anew.stack, "Mine", "mine")
 
-    made = model(anew, artifact=ModelArtifact.from_bucket(bucket, "m/model.tar.gz"))
+    made = model(anew, artifact=ModelArtifact.from_bucket(bucket, "m/v2/model.tar.gz"))
 
-    assert made.request["PrimaryContainer"]["ModelDataUrl"] == "s3://mine/m/model.tar.gz"
-    assert "mine/m/model.tar.gz*" in policy_of(made)
+    assert made.request["PrimaryContainer"]["ModelDataUrl"] == "s3://mine/m/v2/model.tar.gz"
+    assert "mine/m/v2/model.tar.gz*" in policy_of(made)
+
+
+@pytest.mark.parametrize("key", [
+    "models/m.tar.gz", "models/flights/model.tar.gz", "plain/", "m5/model.tar.gz", "cafebabe/m",
+])  # fmt: skip
+def test_model_at_a_key_without_version_is_refused(anew: Ground, key: str) -> None:
+    bucket = s3.Bucket.from_bucket_name(anew.stack, "Mine", "mine")
+
+    with pytest.raises(ConfigurationError, match=r"ModelKeyMutable: the model's key must have a"):
+        model(anew, artifact=ModelArtifact.from_bucket(bucket, key))
+
+
+@pytest.mark.parametrize("key", [
+    "models/3/m.tar.gz", "v1.2/m.tar.gz", "2026-01-31/m.tar.gz", "m-0123456789ab.tar.gz",
+    "runs/flights-20260131123000/output/model.tar.gz", "1a2b3c4d/",
+])  # fmt: skip
+def test_model_at_a_key_with_version_is_accepted(anew: Ground, key: str) -> None:
+    assert model(anew, artifact=ModelArtifact.from_store(anew.store, key))
+
+
+def test_mutable_key_is_accepted_if_requested(anew: Ground) -> None:
+    artifact = ModelArtifact.from_store(anew.store, "models/m.tar.gz", mutable=True)
+
+    assert model(anew, artifact=artifact)
 
 
 @pytest.mark.feature("serving constructs: model from files that are not packed")
 def test_prefix_artifact_is_uncompressed(anew: Ground) -> None:
-    artifact = ModelArtifact.from_store(anew.store, "models/plain/")
+    artifact = ModelArtifact.from_store(anew.store, "models/plain/1/")
 
     definition = request_of(model(anew, artifact=artifact))["PrimaryContainer"]
 

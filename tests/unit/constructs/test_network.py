@@ -107,3 +107,11 @@ def test_network_from_vpc_defines_nothing(stack: Stack) -> None:
 
     assert network.subnet_ids == ["subnet-1", "subnet-2"]
     assert Template.from_stack(stack).to_json().get("Resources", {}) == {}
+
+
+def test_network_has_endpoints_of_sts_logs_and_metrics(template: Template) -> None:
+    endpoints = template.find_resources("AWS::EC2::VPCEndpoint").values()
+    services = json.dumps([endpoint["Properties"]["ServiceName"] for endpoint in endpoints])
+
+    for service in ("sts", "logs", "monitoring"):
+        assert f'.{service}"' in services

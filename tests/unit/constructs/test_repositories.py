@@ -40,7 +40,7 @@ def test_role_of_a_model_may_pull_an_image_named_by_address() -> None:
     stack = Stack(App(), "s")
     store = DataStore(stack, "Store")
     role = HostingRole(stack, "Role", key=store.key)
-    artifact = ModelArtifact.from_store(store, "models/m/model.tar.gz")
+    artifact = ModelArtifact.from_store(store, "models/m/1/model.tar.gz")
     Model(stack, "Model", containers=[ModelContainer(image=_IMAGE, artifact=artifact)], role=role)
 
     assert _pulled(Template.from_stack(stack)) == ["team/model"]

@@ -119,7 +119,7 @@ def test_endpoint_keeps_capacity_and_names_no_config(ground: Ground) -> None:
 
     Endpoint(
         ground.stack, "Endpoint", endpoint_name="demo", image=ground.image().uri,
-        model_data="models/m.tar.gz", store=ground.store, network=ground.network, role=role,
+        model_data="models/1/m.tar.gz", store=ground.store, network=ground.network, role=role,
         variants=[Variant(scaling=_SCALING)], capture=DataCapture(), rollout=Canary(),
     )  # fmt: skip
 

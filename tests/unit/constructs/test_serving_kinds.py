@@ -75,7 +75,7 @@ def test_serverless_by_image_is_neither_isolated_nor_in_a_network() -> None:
     ground = ground_of(Stack(App(), "Test"))
 
     endpoint(
-        ground, model=None, image=IMAGE, model_data="models/m.tar.gz", role=role(ground),
+        ground, model=None, image=IMAGE, model_data="models/1/m.tar.gz", role=role(ground),
         kind=SERVERLESS,
     )  # fmt: skip
 
@@ -213,7 +213,7 @@ def test_components_roll_out_only_themselves(anew: Ground) -> None:
     ("changes", "message"),
     [
         ({"base": None}, "needs either a model or the base of an adapter"),
-        ({"copies": -1}, "copies must be at least 0"),
+        ({"copies": 0}, "copies must be at least 1, got 0"),
         ({"variant": "Other"}, "variant must be one of AllTraffic, got 'Other'"),
         ({"artifact_uri": "s3://b/k"}, "artifact_uri is allowed only for an adapter"),
         ({"startup_seconds": 30}, "startup_seconds must be between 60 and 3600"),
@@ -274,7 +274,7 @@ def test_serverless_refuses(anew: Ground, changes: dict[str, Any], message: str)
         ({"network": "own"}, "cannot have a network"),
         ({"containers": 2}, "cannot have several containers"),
         ({"prefix": "digits/", "multi_model": True}, "cannot have a multi-model container"),
-        ({"prefix": "models/plain/"}, "cannot have an artifact that is a prefix"),
+        ({"prefix": "models/plain/1/"}, "cannot have an artifact that is a prefix"),
         ({"image": f"{IMAGE}-gpu"}, "cannot have an image for GPUs"),
     ],
 )

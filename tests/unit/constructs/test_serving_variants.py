@@ -173,3 +173,9 @@ def test_a_pipeline_cannot_be_shadowed(anew: Ground) -> None:
 
     with pytest.raises(ConfigurationError, match="a model of several containers cannot have"):
         endpoint(anew, model=pipeline, shadow=Variant(name="S"))
+
+
+def test_variant_has_a_limit_of_its_start_by_default(anew: Ground) -> None:
+    (rendered,) = config_of(endpoint(anew, variants=[Variant()]))["ProductionVariants"]
+
+    assert rendered["ContainerStartupHealthCheckTimeoutInSeconds"] == 300

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import datetime as datetime_module
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -129,3 +132,34 @@ def test_imported_notebook_is_started_and_stopped_by_its_name(stack: Stack) -> N
 def test_notebook_refuses(anew: Ground, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         _notebook(anew, **changes)
+
+
+@pytest.mark.parametrize(
+    ("state", "minutes", "stops"),
+    [("idle", 46, True), ("starting", 46, True), ("busy", 46, False), ("idle", 44, False)],
+)
+def test_only_a_busy_kernel_or_a_recent_one_keeps_the_notebook(
+    template: Template, state: str, minutes: int, stops: bool
+) -> None:
+    (config,) = template.find_resources("AWS::SageMaker::NotebookInstanceLifecycleConfig").values()
+    program = config["Properties"]["OnStart"][0]["Content"]["Fn::Base64"]
+    function = re.search(r"^def idle.*?(?=^with)", program, re.MULTILINE | re.DOTALL)
+    assert function is not None
+    now = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    names: dict[str, Any] = {"datetime": datetime_module, "now": now}
+    exec(function[0], names)  # noqa: S102 - the program of the template
+
+    last = (now - timedelta(minutes=minutes)).isoformat().replace("+00:00", "Z")
+    assert names["idle"]({"execution_state": state, "last_activity": last}) is stops
+
+
+def test_script_of_the_notebook_ends_at_once(template: Template) -> None:
+    (config,) = template.find_resources("AWS::SageMaker::NotebookInstanceLifecycleConfig").values()
+    script = config["Properties"]["OnStart"][0]["Content"]["Fn::Base64"]
+
+    # It only writes a program and an entry of cron, which runs the program later.
+    commands = re.sub(r"<<'PROGRAM'\n.*?\nPROGRAM\n", "\n", script, flags=re.DOTALL)
+    lines = [line for line in commands.splitlines() if line and not line.startswith("#")]
+    assert [re.split(r"[ =]", line)[0] for line in lines] == ["set", "cat", "python", "echo"]
+    assert "\r" not in script
+    assert len(script) <= 16_384

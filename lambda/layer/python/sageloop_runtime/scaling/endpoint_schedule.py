@@ -27,7 +27,6 @@ from sageloop_runtime.times import event_time, moment, parse_time
 _WRITES = 5
 _CREATIONS = 3
 _RESERVED_TAGS = "aws:"
-# GetMetricStatistics refuses a request for more.
 _STATES = {"stop": "stopped", "start": "started"}
 
 

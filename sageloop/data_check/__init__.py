@@ -1,0 +1,1 @@
+"""Checks of CSV data before a training job costs money."""

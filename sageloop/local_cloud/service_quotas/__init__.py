@@ -1,0 +1,1 @@
+"""Service Quotas: the quotas of a new account."""
