@@ -31,7 +31,9 @@ _CHAPTERS = {
         "rollout constructs", "rollout", "promotion", "capture", "batch transform", "invocation",
         "alarms", "operations",
     ),
-    "Both": ("examples", "access", "functions", "faults", "load", "bad input", "fidelity"),
+    "Both": (
+        "examples", "access", "functions", "faults", "reconciliation", "load", "bad input", "fidelity",
+    ),
 }  # fmt: skip
 
 
