@@ -32,7 +32,8 @@ _CHAPTERS = {
         "alarms", "operations",
     ),
     "Both": (
-        "examples", "access", "functions", "faults", "reconciliation", "load", "bad input", "fidelity",
+        "examples", "access", "functions", "faults", "reconciliation", "load", "bad input",
+        "fidelity",
     ),
 }  # fmt: skip
 

@@ -22,7 +22,7 @@ _CACHE = ROOT / ".mutants"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run what is asked for; 1 if a module has more survivors than its bound allows."""
+    """Run the chosen mutants; 1 if a module has more survivors than its bound allows."""
     options = _options(arguments)
     chosen = [name for name in modules() if not options.modules or name in options.modules]
     unknown = set(options.modules) - set(chosen)
@@ -32,13 +32,14 @@ def main(arguments: Sequence[str]) -> int:
     digest = _digest_of_tests()
     covering = _covering(digest)
     results = Results(_CACHE / "results.jsonl", digest)
-    found = {name: mutants_of(name, _CACHE) for name in chosen}
-    waiting = [m for mutants in found.values() for m in mutants if results.get(m) is None]
-    print(
-        f"{sum(map(len, found.values()))} mutants of {len(chosen)} modules, {len(waiting)} to run"
-    )
+    mutants_by_module = {name: mutants_of(name, _CACHE) for name in chosen}
+    waiting = [
+        m for mutants in mutants_by_module.values() for m in mutants if results.get(m) is None
+    ]
+    count = sum(map(len, mutants_by_module.values()))
+    print(f"{count} mutants of {len(chosen)} modules, {len(waiting)} to run")
     _run(waiting, covering, results, jobs=options.jobs, until=_deadline(options.minutes))
-    rows = [_row(name, mutants, results) for name, mutants in found.items()]
+    rows = [_row(name, mutants, results) for name, mutants in mutants_by_module.items()]
     _print(rows)
     if options.json is not None:
         options.json.write_text(json.dumps({"modules": rows}, indent=2) + "\n")
@@ -48,8 +49,8 @@ def main(arguments: Sequence[str]) -> int:
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="make mutants", description="Change the functions' code, one change at a time, and "
-        "list the changes that no test notices. Results are kept in .mutants: a run goes on where "
-        "the last one ended.",
+        "list the changes that no test notices. Results are kept in .mutants: a run continues "
+        "where the last one ended.",
     )  # fmt: skip
     parser.add_argument("modules", nargs="*", help="modules, such as champion/record.py; all else")
     parser.add_argument("--jobs", type=int, default=2, help="mutants at a time (2)")
@@ -74,7 +75,7 @@ def _run(
         return
     preload()
     running: dict[int, Mutant] = {}
-    done, begun = 0, time.monotonic()
+    completed, begun = 0, time.monotonic()
     for mutant in _until(waiting, until):
         tests = tests_of(mutant, covering)
         if not tests:
@@ -83,10 +84,10 @@ def _run(
         running[fork(mutant, tests)] = mutant
         while len(running) >= jobs:
             _await_one(running, results)
-            done += 1
-            if done % 50 == 0:
-                pace = done / (time.monotonic() - begun)
-                print(f"  {done} of {len(waiting)}, {60 * pace:.0f} a minute", flush=True)
+            completed += 1
+            if completed % 50 == 0:
+                pace = completed / (time.monotonic() - begun)
+                print(f"  {completed} of {len(waiting)}, {60 * pace:.0f} a minute", flush=True)
     while running:
         _await_one(running, results)
 

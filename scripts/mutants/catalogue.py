@@ -73,10 +73,10 @@ def mutants_of(module: str, cache: Path) -> list[Mutant]:
 
 def _mutants(module: str) -> list[Mutant]:
     path = source_of(module)
-    found: dict[str, Mutant] = {}
+    distinct: dict[str, Mutant] = {}
     for mutant in (*_of_cosmic_ray(module, path), *_of_ours(module, path)):
-        found.setdefault(_normal(mutant.source), mutant)
-    return sorted(found.values(), key=lambda mutant: (mutant.line, mutant.operator))
+        distinct.setdefault(_normal(mutant.source), mutant)
+    return sorted(distinct.values(), key=lambda mutant: (mutant.line, mutant.operator))
 
 
 def _of_cosmic_ray(module: str, path: Path) -> Iterator[Mutant]:

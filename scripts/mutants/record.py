@@ -38,7 +38,7 @@ class Results:
         return None if outcome == "survived" and tests != self._tests else outcome
 
     def add(self, mutant: Mutant, outcome: str) -> None:
-        """Keep an outcome, so that an interrupted run goes on from there."""
+        """Keep an outcome, so that an interrupted run continues from there."""
         self._known[mutant.key] = (outcome, self._tests)
         with self._file.open("a") as stream:
             stream.write(json.dumps([mutant.key, outcome, self._tests]) + "\n")

@@ -8,6 +8,7 @@ from fake_client import FakeClient, client_error
 from sageloop_runtime.aws.alerts import AlertPublisher, alert
 from sageloop_runtime.aws.metrics import Metrics
 from sageloop_runtime.aws.state_table import StateTable
+from sageloop_runtime.previous_release import ATTRIBUTES
 from world import World
 
 ROW = "loop#j"
@@ -115,7 +116,8 @@ def test_of_many_refused_alerts_the_newest_are_kept() -> None:
 def test_alert_of_the_previous_release_is_sent_before_the_others() -> None:
     outbox = Outbox()
     outbox.add("new")
-    outbox.world.rows[ROW]["page"] = {"S": "old"}
+    previous = ATTRIBUTES["champion"]["alert"]
+    outbox.world.rows[ROW][previous] = {"S": "old"}
     outbox.publish()
     assert outbox.world.alerts_sent == ["old", "new"]
     assert outbox.table.get(ROW) == {}

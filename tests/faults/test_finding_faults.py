@@ -1,4 +1,4 @@
-"""What others change in a loop: each change is repaired, or told once; none is silent."""
+"""What others change in a loop: each change is repaired, or reported once; none is silent."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ VARIANT = f"endpoint/{ENDPOINT}/variant/AllTraffic"
 Change = Callable[[World], Any]
 
 
-def variants(world: World, **found: float) -> None:
+def variants(world: World, **values: float) -> None:
     assert world.endpoint is not None
-    world.endpoint["ProductionVariants"] = [{"VariantName": "AllTraffic", **found}]
+    world.endpoint["ProductionVariants"] = [{"VariantName": "AllTraffic", **values}]
 
 
 def capture(world: World, status: str) -> None:
@@ -47,7 +47,7 @@ def remove_artifact(world: World) -> bytes:
     return world.objects.pop((BUCKET, key))
 
 
-TOLD: dict[str, tuple[Change, str]] = {
+REPORTED: dict[str, tuple[Change, str]] = {
     "retraining alarm deleted": (lambda w: w.alarms.pop(ALARM), f"alarm {ALARM} is deleted"),
     "rollback alarm deleted": (
         lambda w: w.alarms.pop(ROLLBACK_ALARM), f"alarm {ROLLBACK_ALARM} is deleted",
@@ -113,19 +113,19 @@ def weighted() -> World:
     return world
 
 
-@pytest.mark.feature("reconciliation: what others change is repaired or told")
-@pytest.mark.parametrize("name", TOLD)
-def test_change_is_told_once(weighted: World, name: str) -> None:
-    change, text = TOLD[name]
+@pytest.mark.feature("reconciliation: what others change is repaired or reported")
+@pytest.mark.parametrize("name", REPORTED)
+def test_change_is_reported_once(weighted: World, name: str) -> None:
+    change, text = REPORTED[name]
     change(weighted)
     for _ in range(3):
         weighted.reconcile()
         weighted.now += HOUR
-    told = [alert for alert in weighted.alerts_sent if text in alert]
-    assert len(told) == 1, weighted.alerts_sent
+    reported = [alert for alert in weighted.alerts_sent if text in alert]
+    assert len(reported) == 1, weighted.alerts_sent
 
 
-def test_loop_without_changes_tells_nothing(weighted: World) -> None:
+def test_loop_without_changes_reports_nothing(weighted: World) -> None:
     weighted.reconcile()
     assert weighted.alerts_sent == []
     assert "findings" not in weighted.row(ROW)
@@ -142,7 +142,7 @@ def test_finding_has_the_time_of_its_first_appearance(weighted: World) -> None:
     assert finding["since"] == first
 
 
-def test_finding_that_ended_is_told_again_when_it_returns(weighted: World) -> None:
+def test_finding_that_ended_is_reported_again_when_it_returns(weighted: World) -> None:
     for state in ("DISABLED", "ENABLED", "DISABLED"):
         weighted.event_rules[RULES[0]] = state
         weighted.reconcile()
@@ -170,7 +170,7 @@ def test_findings_of_the_last_time_stay_while_a_comparison_fails(weighted: World
     assert len(weighted.dead) == 1
 
 
-def test_stopped_capture_is_told(weighted: World) -> None:
+def test_stopped_capture_is_reported(weighted: World) -> None:
     capture(weighted, "Started")
     weighted.reconcile()
     assert weighted.alerts_sent == []
@@ -180,7 +180,7 @@ def test_stopped_capture_is_told(weighted: World) -> None:
     assert "data capture is stopped" in alert
 
 
-def test_number_of_instances_is_told_where_no_scaling_sets_it(world: World) -> None:
+def test_number_of_instances_is_reported_where_no_scaling_sets_it(world: World) -> None:
     variants(world, DesiredInstanceCount=7)
     world.reconcile()
     assert world.alerts_sent == []
@@ -200,7 +200,7 @@ def test_number_of_instances_is_told_where_no_scaling_sets_it(world: World) -> N
     ConnectTimeoutError(endpoint_url="https://events"),
     EndpointConnectionError(endpoint_url="https://events"),
 ])  # fmt: skip
-def test_network_without_a_route_to_eventbridge_is_told_once(
+def test_network_without_a_route_to_eventbridge_is_reported_once(
     weighted: World, error: Exception
 ) -> None:  # fmt: skip
     weighted.failures["events:DescribeRule"] = [error] * 3
@@ -212,7 +212,7 @@ def test_network_without_a_route_to_eventbridge_is_told_once(
 
 
 @pytest.mark.parametrize("lost", ["target", "policy"])
-def test_missing_scaling_is_registered_again_and_told(world: World, lost: str) -> None:
+def test_missing_scaling_is_registered_again_and_reported(world: World, lost: str) -> None:
     if lost == "target":
         world.targets.clear()
     else:
@@ -225,13 +225,13 @@ def test_missing_scaling_is_registered_again_and_told(world: World, lost: str) -
     assert len(world.alerts_sent) == 1
 
 
-def test_limits_that_a_scheduled_action_sets_are_not_told(world: World) -> None:
+def test_limits_that_a_scheduled_action_sets_are_not_reported(world: World) -> None:
     world.targets[VARIANT] |= {"MaxCapacity": 9, "actions": {"peak": {"Schedule": "rate(1 day)"}}}
     world.reconcile()
     assert world.alerts_sent == []
 
 
-def test_deleted_configuration_is_created_again_and_told(world: World) -> None:
+def test_deleted_configuration_is_created_again_and_reported(world: World) -> None:
     config = world.row(f"champion#{ENDPOINT}")["config_name"]
     before = world.configs.pop(config)
     world.reconcile()
@@ -248,7 +248,7 @@ def test_endpoint_in_a_rollout_is_not_compared(world: World) -> None:
     assert world.alerts_sent == []
 
 
-def test_job_that_cannot_be_created_is_told_after_half_an_hour(world: World) -> None:
+def test_job_that_cannot_be_created_is_reported_after_half_an_hour(world: World) -> None:
     error = client_error("ValidationException", "Could not assume role arn:aws:iam::1:role/gone")
     world.failures["sagemaker:CreateTrainingJob"] = [error] * 100
     world.deliver("start_training", world.data_event("v9"))

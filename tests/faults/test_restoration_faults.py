@@ -23,7 +23,7 @@ def settle(world: World) -> None:
         world.drain()
 
 
-def delete_by_hand(world: World) -> None:
+def delete_manually(world: World) -> None:
     world.endpoint = None
 
 
@@ -32,7 +32,7 @@ def fail(world: World) -> None:
     world.endpoint |= {"EndpointStatus": "Failed", "FailureReason": "the host failed"}
 
 
-def configure_by_hand(world: World, name: str = "by-hand") -> None:
+def configure_manually(world: World, name: str = "manual") -> None:
     assert world.endpoint is not None
     if name not in world.configs:
         world.configs[name] = dict(world.configs[world.endpoint["EndpointConfigName"]])
@@ -43,10 +43,10 @@ def configure_by_hand(world: World, name: str = "by-hand") -> None:
 
 @pytest.mark.feature("reconciliation: a deleted endpoint is created again")
 @pytest.mark.parametrize(("change", "text"), [
-    (delete_by_hand, "was deleted"), (fail, "failed"),
-    (configure_by_hand, "serves configuration by-hand, which is not the champion's"),
+    (delete_manually, "was deleted"), (fail, "failed"),
+    (configure_manually, "serves configuration manual, which is not the champion's"),
 ])  # fmt: skip
-def test_champion_is_restored_and_a_person_told(world: World, change: Any, text: str) -> None:
+def test_champion_is_restored_and_reported(world: World, change: Any, text: str) -> None:
     before = champion(world)
     change(world)
     settle(world)
@@ -62,7 +62,7 @@ def test_champion_is_restored_and_a_person_told(world: World, change: Any, text:
 
 
 def test_restored_champion_is_scaled_again(world: World) -> None:
-    delete_by_hand(world)
+    delete_manually(world)
     world.targets.clear()
     settle(world)
     assert set(world.targets) == {f"endpoint/{ENDPOINT}/variant/AllTraffic"}
@@ -97,7 +97,7 @@ def test_rollback_alarms_do_not_apply_to_the_restoration(world: World) -> None:
         return original(**request)
 
     world._update_endpoint = record  # type: ignore[method-assign]
-    configure_by_hand(world)
+    configure_manually(world)
     world.reconcile()
     assert "AutoRollbackConfiguration" not in requests[0]["DeploymentConfig"]
 
@@ -108,9 +108,9 @@ def test_other_instance_type_of_a_person_is_replaced_although_the_variant_is_sca
     assert world.endpoint is not None
     other = json.loads(json.dumps(world.configs[world.endpoint["EndpointConfigName"]]))
     other["ProductionVariants"][0]["InstanceType"] = "ml.m5.4xlarge"
-    world.configs["by-hand"] = other
+    world.configs["manual"] = other
     before = world.targets[f"endpoint/{ENDPOINT}/variant/AllTraffic"]
-    configure_by_hand(world)
+    configure_manually(world)
     settle(world)
     assert champion(world)["state"] == "live"
     assert world.targets == {f"endpoint/{ENDPOINT}/variant/AllTraffic": before}
@@ -124,27 +124,27 @@ def test_configurations_of_others_are_not_read(world: World) -> None:
         return original(EndpointConfigName)
 
     world._describe_endpoint_config = only_own  # type: ignore[method-assign]
-    configure_by_hand(world)
+    configure_manually(world)
     settle(world)
     assert world.dead == []
     assert champion(world)["state"] == "live"
 
 
-def test_configuration_that_is_set_again_is_left_and_told_once(world: World) -> None:
-    configure_by_hand(world)
+def test_configuration_that_is_set_again_is_left_and_reported_once(world: World) -> None:
+    configure_manually(world)
     settle(world)
-    configure_by_hand(world)
+    configure_manually(world)
     settle(world)
     settle(world)
     assert world.endpoint is not None
-    assert world.endpoint["EndpointConfigName"] == "by-hand"
+    assert world.endpoint["EndpointConfigName"] == "manual"
     assert len(world.alerts_sent) == 2
     assert "was restored once before, so it is left as it is" in world.alerts_sent[1]
 
 
 def test_next_champion_replaces_a_configuration_that_was_left(world: World) -> None:
     for _ in range(2):
-        configure_by_hand(world)
+        configure_manually(world)
         settle(world)
     world.now += DAY
     world.challenge(metric=4.0)
@@ -157,7 +157,7 @@ def test_next_champion_replaces_a_configuration_that_was_left(world: World) -> N
 
 
 @pytest.mark.parametrize("status", ["OutOfService", "UpdateRollbackFailed"])
-def test_status_that_only_aws_can_end_is_told_once(world: World, status: str) -> None:
+def test_status_that_only_aws_can_end_is_reported_once(world: World, status: str) -> None:
     assert world.endpoint is not None
     world.endpoint["EndpointStatus"] = status
     settle(world)
@@ -166,7 +166,7 @@ def test_status_that_only_aws_can_end_is_told_once(world: World, status: str) ->
     assert world.counts["sagemaker:UpdateEndpoint"] == 0
 
 
-def test_status_is_told_again_after_it_was_right(world: World) -> None:
+def test_status_is_reported_again_after_it_was_right(world: World) -> None:
     assert world.endpoint is not None
     for status in ("OutOfService", "InService", "OutOfService"):
         world.endpoint["EndpointStatus"] = status
@@ -174,7 +174,7 @@ def test_status_is_told_again_after_it_was_right(world: World) -> None:
     assert len(world.alerts_sent) == 2
 
 
-def test_update_by_hand_is_not_disturbed(world: World) -> None:
+def test_manual_update_is_not_disturbed(world: World) -> None:
     assert world.endpoint is not None
     world.endpoint["EndpointStatus"] = "Updating"
     before = champion(world)
@@ -182,17 +182,17 @@ def test_update_by_hand_is_not_disturbed(world: World) -> None:
     assert champion(world) == before
 
 
-def test_endpoint_that_cannot_be_restored_is_told_once(world: World) -> None:
+def test_endpoint_that_cannot_be_restored_is_reported_once(world: World) -> None:
     world.packages.clear()
-    delete_by_hand(world)
+    delete_manually(world)
     settle(world)
-    told = [text for text in world.alerts_sent if text.startswith("Endpoint")]
-    assert len(told) == 1
-    assert "is deleted: promote another one" in told[0]
+    reported = [text for text in world.alerts_sent if text.startswith("Endpoint")]
+    assert len(reported) == 1
+    assert "is deleted: promote another one" in reported[0]
 
 
 def test_two_simultaneous_restorations_are_one(world: World) -> None:
-    delete_by_hand(world)
+    delete_manually(world)
     original, ran = world._describe_model_package, []
 
     def interleave(**request: Any) -> Any:
@@ -209,7 +209,7 @@ def test_two_simultaneous_restorations_are_one(world: World) -> None:
 
 def test_stopped_endpoint_is_not_restored(world: World) -> None:
     world.rows[f"champion#{ENDPOINT}"]["stopped"] = {"BOOL": True}
-    delete_by_hand(world)
+    delete_manually(world)
     settle(world)
     assert world.endpoint is None
     assert world.alerts_sent == []
@@ -223,7 +223,7 @@ def test_endpoint_without_a_champion_is_not_created() -> None:
 
 
 def test_new_settings_have_priority_over_the_restoration(world: World) -> None:
-    configure_by_hand(world)
+    configure_manually(world)
     world.lose_events = True
     answer = world.resource(
         "champion_endpoint_resource", "Update",

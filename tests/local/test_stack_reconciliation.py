@@ -1,4 +1,4 @@
-"""What people change in a deployed loop, through AWS's APIs: it is repaired, or they are told."""
+"""What people change in a deployed loop, through AWS's APIs: it is repaired, or they are reported."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _without_alerts(changed: Changed) -> None:
     changed.alerts()
 
 
-@pytest.mark.feature("reconciliation: an endpoint that was deleted by hand")
+@pytest.mark.feature("reconciliation: an endpoint that was deleted manually")
 def test_deleted_endpoint_is_created_again(changed: Changed) -> None:
     changed.sagemaker.delete_endpoint(EndpointName=changed.endpoint)
     changed.cloud.settle()
@@ -134,10 +134,10 @@ def test_configuration_of_a_person_is_replaced_by_the_champion(changed: Changed)
     described = changed.sagemaker.describe_endpoint_config(EndpointConfigName=changed.config)
     kept = {"ProductionVariants", "KmsKeyId", "DataCaptureConfig"}
     changed.sagemaker.create_endpoint_config(
-        EndpointConfigName="by-hand", **{key: described[key] for key in kept & set(described)}
+        EndpointConfigName="manual", **{key: described[key] for key in kept & set(described)}
     )
     changed.sagemaker.update_endpoint(
-        EndpointName=changed.endpoint, EndpointConfigName="by-hand"
+        EndpointName=changed.endpoint, EndpointConfigName="manual"
     )  # fmt: skip
     changed.cloud.set_rate(120)  # the rollout waits between its steps
     changed.cloud.settle()
@@ -145,11 +145,11 @@ def test_configuration_of_a_person_is_replaced_by_the_champion(changed: Changed)
     until("the champion", lambda: changed.serves(changed.config), seconds=120)
     changed.cloud.settle()
     changed.cloud.set_rate(1)
-    told = changed.alerts()
-    assert "serves configuration by-hand, which is not the champion's" in told[0]
+    reported = changed.alerts()
+    assert "serves configuration manual, which is not the champion's" in reported[0]
 
 
-def test_deleted_alarm_is_told_and_shown_by_the_status(changed: Changed) -> None:
+def test_deleted_alarm_is_reported_and_shown_by_the_status(changed: Changed) -> None:
     alarm = changed.loop.watch.alarm()["AlarmName"]
     changed.cloud.client("cloudwatch").delete_alarms(AlarmNames=[alarm])
     changed.reconcile()

@@ -2,7 +2,7 @@
 
 A champion endpoint has one owner. If it was deleted, or failed, it is created again; if it serves
 another configuration, the champion is rolled out to it once. A person who sets the same
-configuration again insists: it stays, and an alert says so. See decision 18.
+configuration again insists: it stays, and an alert reports it. See decision 18.
 """
 
 from __future__ import annotations
@@ -49,23 +49,23 @@ class Restoration:
         described = self._endpoint.describe()
         if described is not None and described.status in BUSY:
             return None
-        found = _difference(champion, described)
-        if found is None:
+        difference = _difference(champion, described)
+        if difference is None:
             if champion.row.get("left_as_is") is not None:
                 self._repository.write(champion, {"left_as_is": None})
             return None
-        if found in _GONE:
-            return self._restore(champion, serving, found, _GONE[found], now)
+        if difference in _GONE:
+            return self._restore(champion, serving, difference, _GONE[difference], now)
         if described is None or described.status != "InService":
-            return self._leave(champion, found, f"is {found}: SageMaker Support can help")
-        text = f"serves configuration {found}, which is not the champion's"
-        if found == champion.row.get("restored_from"):
+            return self._leave(champion, difference, f"is {difference}: SageMaker Support can help")
+        text = f"serves configuration {difference}, which is not the champion's"
+        if difference == champion.row.get("restored_from"):
             more = f"{text}; the champion was restored once before, so it is left as it is"
-            return self._leave(champion, found, more)
-        return self._restore(champion, serving, found, text, now)
+            return self._leave(champion, difference, more)
+        return self._restore(champion, serving, difference, text, now)
 
     def _restore(
-        self, champion: Champion, serving: ServingDocument, found: str, text: str,
+        self, champion: Champion, serving: ServingDocument, difference: str, text: str,
         now: float | None,
     ) -> str | None:  # fmt: skip
         try:
@@ -74,24 +74,24 @@ class Restoration:
             if not is_missing(error):
                 raise
             lost = f"{text}, and the champion's package {champion.package_arn} is deleted"
-            return self._leave(champion, found, f"{lost}: promote another one")
+            return self._leave(champion, difference, f"{lost}: promote another one")
         change: dict[str, Any] = {
             **champion.start_rollout(serving, package, now),
             "by": RECONCILIATION,
-            "restored_from": found,
+            "restored_from": difference,
             **alert(f"Endpoint {champion.row['endpoint']} {text}. Package {package.arn} is rolled "
                     "out to it again."),
         }  # fmt: skip
         if not self._repository.write(champion, change):
             return None
-        log("champion restored", endpoint=champion.row["endpoint"], found=found)
+        log("champion restored", endpoint=champion.row["endpoint"], difference=difference)
         return "rollout started"
 
-    def _leave(self, champion: Champion, found: str, text: str) -> None:
+    def _leave(self, champion: Champion, difference: str, text: str) -> None:
         """Alert once about what is not repaired."""
-        if champion.row.get("left_as_is") != found:
+        if champion.row.get("left_as_is") != difference:
             message = f"Endpoint {champion.row['endpoint']} {text}."
-            self._repository.write(champion, {"left_as_is": found, **alert(message)})
+            self._repository.write(champion, {"left_as_is": difference, **alert(message)})
 
 
 def _difference(champion: Champion, described: EndpointDescription | None) -> str | None:

@@ -1,1 +1,1 @@
-"""Comparisons of a deployed loop with what is there: differences are repaired, or told."""
+"""Comparisons of a deployed loop with what is there: differences are repaired, or reported."""

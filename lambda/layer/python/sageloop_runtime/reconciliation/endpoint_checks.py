@@ -15,7 +15,7 @@ def variant_findings(
 ) -> Iterator[Finding]:  # fmt: skip
     """Instance counts and weights that differ from the settings, where no scaling sets them.
 
-    They are told and not restored: a person may have added instances for a peak, and the next
+    They are reported and not restored: a person may have added instances for a peak, and the next
     rollout restores them.
     """
     scaled = {item["VariantName"] for item in serving.scaling}
@@ -26,12 +26,17 @@ def variant_findings(
         if name not in scaled:
             pairs.append(("DesiredInstanceCount", "InitialInstanceCount", "number of instances"))
         for desired, initial, label in pairs:
-            found, expected = actual.get(name, {}).get(desired), variant.get(initial)
-            if found is not None and expected is not None and float(found) != float(expected):
+            actual_value, expected = actual.get(name, {}).get(desired), variant.get(initial)
+            if (
+                actual_value is not None
+                and expected is not None
+                and float(actual_value) != float(expected)
+            ):
                 yield Finding(
-                    key=f"{desired} of {name}: {found:g}",
+                    key=f"{desired} of {name}: {actual_value:g}",
                     text=f"Endpoint {serving.endpoint_name}: the {label} of variant {name} is "
-                    f"{found:g}, and {expected:g} in the settings. The next rollout restores it.",
+                    f"{actual_value:g}, and {expected:g} in the settings. The next rollout restores "
+                    "it.",
                 )
 
 
@@ -40,8 +45,8 @@ def capture_findings(
 ) -> Iterator[Finding]:  # fmt: skip
     """Data capture that was stopped: without it model quality is not evaluated."""
     expected = (serving.config.get("DataCaptureConfig") or {}).get("EnableCapture")
-    found = described.get("DataCaptureConfig") or {}
-    if expected and found.get("CaptureStatus") == "Stopped":
+    actual_value = described.get("DataCaptureConfig") or {}
+    if expected and actual_value.get("CaptureStatus") == "Stopped":
         yield Finding(
             key="capture stopped",
             text=f"Endpoint {serving.endpoint_name}: data capture is stopped, so model quality "
@@ -50,7 +55,7 @@ def capture_findings(
 
 
 def scaling_findings(serving: ServingDocument, scaling: VariantScaling) -> Iterator[Finding]:
-    """Scaling that is missing is registered again; other limits are told.
+    """Scaling that is missing is registered again; other limits are reported.
 
     A person may have set other limits for a peak, or suspended scaling during an incident.
     """
@@ -90,11 +95,11 @@ def _target_findings(
             text=f"{prefix} is suspended ({', '.join(suspended)}). Resume it with "
             "RegisterScalableTarget.",
         )
-    found = (target["MinCapacity"], target["MaxCapacity"])
-    if found != (item["MinCapacity"], item["MaxCapacity"]) and not each["actions"]:
+    actual_value = (target["MinCapacity"], target["MaxCapacity"])
+    if actual_value != (item["MinCapacity"], item["MaxCapacity"]) and not each["actions"]:
         yield Finding(
-            key=f"scaling limits of {name}: {found[0]} to {found[1]}",
-            text=f"{prefix} is limited to {found[0]} to {found[1]} instances, and to "
+            key=f"scaling limits of {name}: {actual_value[0]} to {actual_value[1]}",
+            text=f"{prefix} is limited to {actual_value[0]} to {actual_value[1]} instances, and to "
             f"{item['MinCapacity']} to {item['MaxCapacity']} in the settings. The next rollout "
             "restores it.",
         )

@@ -28,7 +28,7 @@ class Finding:
 
 
 class FindingsRecord:
-    """The row of the present findings; each is told once, at its first appearance.
+    """The row of the present findings; each is reported once, at its first appearance.
 
     Args:
         table: the state table.

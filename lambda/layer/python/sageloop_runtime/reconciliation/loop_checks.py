@@ -32,7 +32,7 @@ from sageloop_runtime.serving.model_registry import ModelRegistry
 from sageloop_runtime.serving.serving_document import ServingDocument
 
 _LONGEST_START = 1800.0
-"""Seconds after which a job that was not created is told: several attempts have failed."""
+"""Seconds after which a job that was not created is reported: several attempts have failed."""
 
 
 class LoopChecks:

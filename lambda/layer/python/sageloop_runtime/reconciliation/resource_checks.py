@@ -17,18 +17,18 @@ _MOST_ALARMS = 100  # of one DescribeAlarms request
 
 def alarm_findings(cloudwatch: Any, names: Sequence[str]) -> Iterator[Finding]:
     """Alarms that are deleted, or whose actions are off."""
-    found: dict[str, Mapping[str, Any]] = {}
-    wanted = sorted(set(names))
-    for first in range(0, len(wanted), _MOST_ALARMS):
+    described: dict[str, Mapping[str, Any]] = {}
+    distinct = sorted(set(names))
+    for first in range(0, len(distinct), _MOST_ALARMS):
         response = cloudwatch.describe_alarms(
-            AlarmNames=wanted[first : first + _MOST_ALARMS],
+            AlarmNames=distinct[first : first + _MOST_ALARMS],
             AlarmTypes=["CompositeAlarm", "MetricAlarm"],
             MaxRecords=_MOST_ALARMS,
         )
         for kind in ("MetricAlarms", "CompositeAlarms"):
-            found |= {alarm["AlarmName"]: alarm for alarm in response.get(kind, [])}
-    for name in wanted:
-        alarm = found.get(name)
+            described |= {alarm["AlarmName"]: alarm for alarm in response.get(kind, [])}
+    for name in distinct:
+        alarm = described.get(name)
         if alarm is None:
             yield Finding(
                 key=f"alarm deleted: {name}",
@@ -38,7 +38,7 @@ def alarm_findings(cloudwatch: Any, names: Sequence[str]) -> Iterator[Finding]:
         elif not alarm.get("ActionsEnabled", True):
             yield Finding(
                 key=f"alarm actions off: {name}",
-                text=f"The actions of the alarm {name} are disabled: nobody is notified. Enable "
+                text=f"The actions of the alarm {name} are disabled: no one is notified. Enable "
                 "them with EnableAlarmActions.",
             )
 
@@ -46,7 +46,7 @@ def alarm_findings(cloudwatch: Any, names: Sequence[str]) -> Iterator[Finding]:
 def rule_findings(events: Any, names: Sequence[str]) -> Iterator[Finding]:
     """Event rules that are deleted or disabled.
 
-    A network that was imported may have no endpoint of EventBridge: that is told, too.
+    A network that was imported may have no endpoint of EventBridge: that is reported, too.
     """
     for name in names:
         try:
