@@ -251,11 +251,11 @@ class ChampionEndpoint(EndpointBase):
                 "ALERT_TOPIC_ARN": self.alert_topic.topic_arn,
             },
             invokes_itself=True,
+            describes_interfaces=True,
         )
         function.allow(
             *self.state.statements("DeleteItem", "GetItem", "UpdateItem"),
             allow(["sagemaker:DescribeModelPackage"], self.registry.package_arns(function)),
-            allow(["ec2:DescribeNetworkInterfaces"], ["*"]),
         )
         function.allow_apart("Rollout", self.promote_statements(function))
         function.allow_apart("Scaling", self.scaling_statements(function))
@@ -269,6 +269,7 @@ class ChampionEndpoint(EndpointBase):
         description: str,
         environment: Mapping[str, str],
         invokes_itself: bool = False,
+        describes_interfaces: bool = False,
     ) -> ProjectFunction:
         return ProjectFunction(
             self,
@@ -280,6 +281,7 @@ class ChampionEndpoint(EndpointBase):
             environment=environment,
             timeout=Duration.minutes(5),
             invokes_itself=invokes_itself,
+            describes_interfaces=describes_interfaces,
             alert_topic=self.alert_topic,
         )
 
