@@ -51,6 +51,7 @@ RULE_PACKS = {
     "HIPAA.Security-": "cdk-nag HIPAA",
     "PCI.DSS.321-": "cdk-nag PCI DSS 3.2.1",
     "CKV": "checkov",
+    "CT.": "Control Tower's Guard rules",
     "SageMaker.": "Security Hub SageMaker.1-25",
     "CloudFormation-Validate::": "CDK's own validation",
 }
