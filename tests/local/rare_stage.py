@@ -245,6 +245,10 @@ class RareStage:
         listed = client.describe_scheduled_actions(**TARGET)["ScheduledActions"]
         return [each["ScheduledActionName"] for each in listed]
 
+    def calls(self, action: str) -> int:
+        """The number of calls of an action."""
+        return len(self.cloud.calls(action=action))
+
     def request(self, action: str) -> str:
         """Send the promoter a manual request."""
         self._requests += 1

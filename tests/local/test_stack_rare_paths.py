@@ -148,16 +148,21 @@ def test_promoter_starts_the_stopped_endpoint(stage: RareStage) -> None:
 
 def test_promoter_restores_scaling_after_a_rollback(stage: RareStage) -> None:
     stage.add_scheduled_action()
+    deregistered = stage.calls("application-autoscaling:DeregisterScalableTarget")
+    registered = stage.calls("application-autoscaling:PutScheduledAction")
     stage.approve()
     until("the rollout", lambda: stage.status() == "Updating", seconds=60)
     stage.deploy_broken(instance_type="ml.c5.large")  # the endpoint is busy: nothing starts
-    stage.finish()
-    until("the next rollout", lambda: stage.status() == "Updating", seconds=60)
-    assert stage.scheduled_actions() == []
 
+    def restored() -> bool:
+        stage.cloud.advance(seconds=60)
+        return stage.calls("application-autoscaling:PutScheduledAction") > registered
+
+    until("the scheduled action", restored, seconds=300)
     stage.finish()
 
-    until("the scheduled action", lambda: stage.scheduled_actions() == ["night"], seconds=60)
+    assert stage.calls("application-autoscaling:DeregisterScalableTarget") == deregistered + 1
+    assert stage.scheduled_actions() == ["night"]
 
 
 def test_promoter_stops_the_endpoint(stage: RareStage) -> None:
