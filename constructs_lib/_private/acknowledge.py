@@ -47,9 +47,7 @@ def acknowledge_checkov(resource: Construct, check: str, reason: str) -> None:
     target.add_metadata("checkov", {"skip": [*skips, {"id": check, "comment": reason}]})
 
 
-def acknowledge_wildcards(
-    policy: Construct, statements: Iterable[iam.PolicyStatement]
-) -> None:
+def acknowledge_wildcards(policy: Construct, statements: Iterable[iam.PolicyStatement]) -> None:
     """Acknowledge the wildcards in ``statements``, and no other ones, each with its reason.
 
     The rule identifies a wildcard by its text in the template, with logical ids or names of

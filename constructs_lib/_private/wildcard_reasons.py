@@ -77,7 +77,8 @@ _OF_RESOURCES = {
     ":model/": "names of models begin with the endpoint's and end in a digest",
 }
 _OBJECTS = "the wildcard ends the key prefix of the objects"
-_OF_THE_APP = "the app that uses the library grants this wildcard"
+OF_THE_APP = "the app that uses the library grants this wildcard"
+"""The reason of a wildcard that no statement of the library has."""
 
 
 def reason_of(actions: Sequence[str], resource: str) -> str:
@@ -89,9 +90,9 @@ def reason_of(actions: Sequence[str], resource: str) -> str:
 
     """
     if resource == "*":
-        reasons = dict.fromkeys(_OF_ACTIONS.get(action, _OF_THE_APP) for action in actions)
+        reasons = dict.fromkeys(_OF_ACTIONS.get(action, OF_THE_APP) for action in actions)
         return "; ".join(reasons)
     if all(action.startswith("s3:") for action in actions):
         return _OBJECTS
     parts = (reason for part, reason in _OF_RESOURCES.items() if part in resource)
-    return next(parts, _OF_THE_APP)
+    return next(parts, OF_THE_APP)

@@ -146,7 +146,9 @@ class RareStage:
         ]
         return str(found)
 
-    def invoke(self, construct: str, *, event: Any = None, wait: bool = True, **members: Any) -> Any:
+    def invoke(
+        self, construct: str, *, event: Any = None, wait: bool = True, **members: Any
+    ) -> Any:
         """Invoke a function of the stack with an event of now."""
         now = datetime.fromtimestamp(self.cloud.time(), UTC).isoformat()
         payload = {"time": now, **members} if event is None else event

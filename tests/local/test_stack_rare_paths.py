@@ -39,9 +39,7 @@ def stage() -> Iterator[RareStage]:
 
 
 @pytest.fixture(autouse=True)
-def listed_permissions_are_used(
-    request: pytest.FixtureRequest, stage: RareStage
-) -> Iterator[None]:
+def listed_permissions_are_used(request: pytest.FixtureRequest, stage: RareStage) -> Iterator[None]:
     """After each test the permissions that are listed for it have been used."""
     yield
     used = used_permissions(stage.cloud.decisions())
@@ -198,9 +196,7 @@ def test_reconciler_concludes_a_job_whose_event_was_lost(stage: RareStage) -> No
     count = len(stage.jobs())
     stage.invoke("LoopStartTraining", source="manual", id="third")
     until("the job", lambda: len(stage.jobs()) == count + 1, seconds=60)
-    until(
-        "its end", lambda: stage.jobs()[-1]["TrainingJobStatus"] == "Completed", seconds=120
-    )
+    until("its end", lambda: stage.jobs()[-1]["TrainingJobStatus"] == "Completed", seconds=120)
     stage.cloud.clear_faults()
 
     assert stage.invoke("LoopReconcile")["training"] == "concluding"

@@ -51,7 +51,10 @@ def texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
 def wrong_names(template: Template, partition: str) -> set[str]:
     """ARNs of another partition, and regional host names with the suffix of another one."""
     region, suffix = PARTITIONS[partition]
-    arn, host = re.compile(r"\barn:(aws[a-z-]*):"), re.compile(rf"{region}\.(amazonaws\.com[.a-z]*)")
+    arn, host = (
+        re.compile(r"\barn:(aws[a-z-]*):"),
+        re.compile(rf"{region}\.(amazonaws\.com[.a-z]*)"),
+    )
     return {
         text
         for key, text in texts(resolved(template["Resources"], partition))
@@ -82,9 +85,7 @@ def principals(template: Template, partition: str) -> set[str]:
 
 
 @pytest.mark.parametrize("partition", PARTITIONS)
-def test_names_are_those_of_the_partition(
-    templates: dict[str, Template], partition: str
-) -> None:
+def test_names_are_those_of_the_partition(templates: dict[str, Template], partition: str) -> None:
     assert {
         name: wrong
         for name, template in templates.items()
@@ -101,7 +102,9 @@ def test_service_principals_are_those_of_the_partition(
 
     assert f"logs.{region}.{suffix}" in found
     # Principals without a region end in amazonaws.com in every partition.
-    assert {each for each in found if region not in each and not each.endswith(".amazonaws.com")} == set()
+    assert {
+        each for each in found if region not in each and not each.endswith(".amazonaws.com")
+    } == set()
 
 
 @pytest.mark.parametrize(

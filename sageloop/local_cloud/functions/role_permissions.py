@@ -53,7 +53,7 @@ class RolePermissions:
             _refuse("EC2", interface_denial(
                 role, _INTERFACES, subnets=vpc["SubnetIds"], groups=vpc.get("SecurityGroupIds", ())
             ))  # fmt: skip
-        # X-Ray's PutTelemetryRecords is documented too, but only this action is known to be checked.
+        # PutTelemetryRecords is documented too, but only this action is known to be checked.
         if settings.get("TracingConfig", {}).get("Mode") == "Active":
             _refuse("XRAY", role.denial(_TRACE, "*"))
         target = settings.get("DeadLetterConfig", {}).get("TargetArn")

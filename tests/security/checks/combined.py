@@ -84,6 +84,4 @@ class _Renaming:
     def _substituted(self, text: Any, stack: str) -> Any:
         if not isinstance(text, str):
             return [self._substituted(text[0], stack), *self.of(text[1:], stack)]
-        return _VARIABLE.sub(
-            lambda m: m[0] if m[1] else "${" + str(self._name(m[2], stack)), text
-        )
+        return _VARIABLE.sub(lambda m: m[0] if m[1] else "${" + str(self._name(m[2], stack)), text)
