@@ -14,7 +14,7 @@ import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ _RARE = "rare"
 class RecordedStory(Story):
     """The demo, which keeps the usage of the roles before it destroys the stacks."""
 
-    usages: list[dict[str, Any]]
+    usages: Sequence[dict[str, Any]] = ()
 
     def _end(self, cloud: LocalCloud) -> None:
         self.usages = cloud.access_usage()
@@ -47,9 +47,7 @@ def main() -> int:
     console = Console()
     story = RecordedStory(Options(project=ROOT), console)
     report = story.run()
-    if not report.ok:
-        console.print("\n".join(report.problems))
-        return 1
+    console.print("\n".join(report.problems))
     rows = list(table(story.usages))
     counts = Counter(row["need"] for row in rows)
     lines = [f"{r['need']:10} {r['policy']}  {r['action']}" for r in rows if r["need"] != "needed"]
@@ -60,10 +58,10 @@ def main() -> int:
     if options.json:
         document = {"counts": counts, "permissions": rows}
         options.json.write_text(json.dumps(document, indent=2) + "\n")
-    return 1 if faults else 0
+    return 0 if report.ok and not faults else 1
 
 
-def table(usages: list[dict[str, Any]]) -> Iterator[dict[str, str]]:
+def table(usages: Iterable[dict[str, Any]]) -> Iterator[dict[str, str]]:
     """Each permission of the roles of the project's stacks, and whether a request needs it.
 
     A spare permission that the list of rare permissions has is ``rare``.

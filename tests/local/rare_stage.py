@@ -14,6 +14,7 @@ from constructs_lib import (
     AlertTopic,
     AllAtOnce,
     ChampionEndpoint,
+    DataCapture,
     DataStore,
     DatePartitionedDataset,
     Gate,
@@ -116,6 +117,7 @@ def _endpoint(
             Variant(instance_type=version.instance_type, instance_count=1, scaling=scaling)
         ],
         rollout=AllAtOnce(termination_wait_seconds=600), environment=dict(version.environment),
+        capture=DataCapture(),
     )  # fmt: skip
 
 

@@ -178,7 +178,7 @@ def test_interrupted_registration_finds_its_package(stage: RareStage) -> None:
     started = stage.invoke("LoopStartTraining", source="manual", id="first")
     pending = stage.invoke("LoopStartTraining", source="manual", id="second")
 
-    assert (started["status"], pending["status"]) == ("started", "in_flight")
+    assert (started["status"], pending["status"]) == ("started", "suppressed")
 
     def both_ended() -> bool:
         stage.cloud.advance(seconds=60)
