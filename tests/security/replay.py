@@ -111,7 +111,6 @@ class Loop:
             "job_resource": write,
             "on_job_change": {
                 "s3:GetObject": [self._run("validation"), f"{places.data}{_DAY}", artifact],
-                "s3:ListBucket": [places.data],
             },
             "evaluate": {
                 "s3:GetObject": [f"{captured}a.jsonl", f"{ground_truth}a.jsonl"],
