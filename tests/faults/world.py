@@ -36,7 +36,7 @@ from sageloop_runtime.times import iso
 PERMISSIONS: dict[str, Any] = json.loads(
     (Path(__file__).parents[2] / "lambda" / "permissions.json").read_text()
 )
-_LOOP = ("alarm", "data", "gate", "role")
+_LOOP = ("alarm", "channels", "data", "gate", "role")
 
 
 def allowed(function: str, *parts: str) -> list[str]:

@@ -179,7 +179,9 @@ def actions_of_functions() -> dict[str, set[str]]:
     known = json.loads((ROOT / "lambda" / "permissions.json").read_text(encoding="utf-8"))
     result = {}
     for folder, entry in known.items():
-        parts = [entry] if isinstance(entry, list) else entry.values()
+        # A retraining loop has a dataset, no channels of another kind.
+        used = entry if isinstance(entry, list) else {k: entry[k] for k in entry if k != "channels"}
+        parts = [used] if isinstance(used, list) else used.values()
         actions = {each for part in parts for each in as_list(part) if each.startswith("s3:")}
         if actions:
             result[folder] = actions
