@@ -90,7 +90,8 @@ def faults_of(rows: Iterable[dict[str, str]]) -> Iterator[str]:
     for (policy, action), found in sorted(needs.items()):
         if "spare" in found:
             yield f"spare and not listed: {action} of {policy}; remove it or list its path"
-    for policy, action in sorted(listed_permissions()):
+    steady = {p for rare in rare_permissions() if not rare.occasional for p in rare.permissions}
+    for policy, action in sorted(steady):
         if _RARE not in needs.get((policy, action), set()):
             yield f"listed and not spare: {action} of {policy}; take it off the list"
 

@@ -34,6 +34,7 @@ class RarePermission:
         reason: Why they are needed.
         test: Id of the test that uses them under enforced access; None if only AWS does.
         page: The page of AWS's documentation that requires them; None if a test uses them.
+        occasional: Whether the demo takes the path in some runs, as its schedules meet its jobs.
 
     """
 
@@ -41,6 +42,7 @@ class RarePermission:
     reason: str
     test: str | None = None
     page: str | None = None
+    occasional: bool = False
 
 
 def rare_permissions() -> list[RarePermission]:
@@ -60,6 +62,7 @@ def _row(row: Mapping[str, Any]) -> RarePermission:
     return RarePermission(
         permissions=frozenset((p, a) for p in row["policies"] for a in row["actions"]),
         reason=row["reason"], test=row.get("test"), page=row.get("page"),
+        occasional=row.get("occasional", False),
     )  # fmt: skip
 
 
