@@ -87,8 +87,8 @@ def faults_of(rows: Iterable[dict[str, str]]) -> Iterator[str]:
     needs: dict[Permission, set[str]] = {}
     for row in rows:
         needs.setdefault((row["policy"], row["action"]), set()).add(row["need"])
-    for (policy, action), found in sorted(needs.items()):
-        if "spare" in found:
+    for (policy, action), kinds in sorted(needs.items()):
+        if "spare" in kinds:
             yield f"spare and not listed: {action} of {policy}; remove it or list its path"
     steady = {p for rare in rare_permissions() if not rare.occasional for p in rare.permissions}
     for policy, action in sorted(steady):

@@ -27,7 +27,7 @@ _NO_LOCK = (
     "objects are versioned; a lock would also keep the owner from deleting personal data on request"
 )
 _NO_GRANT_DENIAL = (
-    "the key policy allows grants for AWS services only, and nobody may create others; whether "
+    "the key policy allows grants for AWS services only, so others are denied already; whether "
     "SageMaker's grants pass the demanded Deny is not verified in an account"
 )
 _NO_REPLICA = "single-region by design; replication is the owner's decision"

@@ -139,14 +139,14 @@ class RareStage:
     def physical(self, construct: str, kind: str) -> str:
         """The physical id of a resource, by type and the begin of its logical id."""
         pages = self.cloud.client("cloudformation").get_paginator("list_stack_resources")
-        (found,) = [
+        (physical,) = [
             each["PhysicalResourceId"]
             for page in pages.paginate(StackName=STACK)
             for each in page["StackResourceSummaries"]
             if each["ResourceType"] == kind
             and each["LogicalResourceId"][: -len("01234567")] == construct
         ]
-        return str(found)
+        return str(physical)
 
     def invoke(
         self, construct: str, *, event: Any = None, wait: bool = True, **members: Any

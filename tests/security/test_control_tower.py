@@ -30,21 +30,21 @@ def acknowledged(folder: Path) -> set[Finding]:
         for each in acknowledgments(folder)
         for resource in each.resources
         if each.rule.startswith("CT.")
-        and templates[each.stack]["Resources"][resource]["Type"] in _JUDGED
+        and templates[each.stack]["Resources"][resource]["Type"] in _KINDS
     }
 
 
-_JUDGED = ("AWS::KMS::Key", "AWS::S3::Bucket", "AWS::SQS::Queue")
+_KINDS = ("AWS::KMS::Key", "AWS::S3::Bucket", "AWS::SQS::Queue")
 
 
 @pytest.mark.parametrize("name", [pytest.param(s, marks=LONG) for s in (*SETTINGS, "tune")])
 def test_findings_are_those_acknowledged(name: str, tmp_path: Path) -> None:
     folder = assembly(name)
 
-    found = findings(templates_in(folder), tmp_path)
+    result = findings(templates_in(folder), tmp_path)
 
-    assert found
-    assert found == acknowledged(folder)
+    assert result
+    assert result == acknowledged(folder)
 
 
 @pytest.mark.parametrize(

@@ -58,14 +58,14 @@ def wrong_names(template: Template, partition: str) -> set[str]:
     return {
         text
         for key, text in texts(resolved(template["Resources"], partition))
-        if any(found != partition for found in arn.findall(text))
-        or (key != _VIA and any(found.rstrip(".") != suffix for found in host.findall(text)))
+        if any(names != partition for names in arn.findall(text))
+        or (key != _VIA and any(names.rstrip(".") != suffix for names in host.findall(text)))
     }
 
 
 def principals(template: Template, partition: str) -> set[str]:
     """The service principals of all policies and permissions."""
-    found = set()
+    names = set()
 
     def visit(value: Any) -> None:
         if isinstance(value, list):
@@ -74,14 +74,14 @@ def principals(template: Template, partition: str) -> set[str]:
         elif isinstance(value, dict):
             principal = value.get("Principal")
             if isinstance(principal, dict):
-                found.update(as_list(principal.get("Service")))
+                names.update(as_list(principal.get("Service")))
             elif isinstance(principal, str) and "amazonaws" in principal:
-                found.add(principal)
+                names.add(principal)
             for each in value.values():
                 visit(each)
 
     visit(resolved(template["Resources"], partition))
-    return found
+    return names
 
 
 @pytest.mark.parametrize("partition", PARTITIONS)
@@ -98,12 +98,12 @@ def test_service_principals_are_those_of_the_partition(
     templates: dict[str, Template], partition: str
 ) -> None:
     region, suffix = PARTITIONS[partition]
-    found = {each for t in templates.values() for each in principals(t, partition)}
+    names = {each for t in templates.values() for each in principals(t, partition)}
 
-    assert f"logs.{region}.{suffix}" in found
+    assert f"logs.{region}.{suffix}" in names
     # Principals without a region end in amazonaws.com in every partition.
     assert {
-        each for each in found if region not in each and not each.endswith(".amazonaws.com")
+        each for each in names if region not in each and not each.endswith(".amazonaws.com")
     } == set()
 
 
