@@ -112,12 +112,12 @@ class JobResource(JobBase):
         store, data = self.store, self.data
         # SageMaker requires the caller's permission only where the job's role has none.
         # https://docs.aws.amazon.com/sagemaker/latest/dg/api-permissions-reference.html
-        granted = (
+        permitted = (
             bool(self.roles)
             and store.key is not None
             and all(role.creates_grants(store.key) for role in self.roles)
         )
-        key = [] if store.key is None or granted else [grant_statement(store.key)]
+        key = [] if store.key is None or permitted else [grant_statement(store.key)]
         tags = [allow(["sagemaker:AddTags"], [self.jobs_arn])] if "Tags" in self.request() else []
         pass_role = allow(
             ["iam:PassRole"],

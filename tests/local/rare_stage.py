@@ -45,7 +45,7 @@ STACK, ENDPOINT, JOB, DATA = "rare", "greets", "rare-job", "datasets/"
 TARGET = {"ServiceNamespace": "sagemaker", "ResourceId": f"endpoint/{ENDPOINT}/variant/AllTraffic"}
 _REPOSITORY = "arn:aws:ecr:us-east-1:000000000000:repository/hosting-test"
 _DAYS, _WINDOW = 4, 2
-_PATIENCE = 300  # wall seconds
+_TIME_LIMIT = 300  # wall seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +212,7 @@ class RareStage:
             self.cloud.advance(seconds=60)
             return all(self.dead_letters(construct) for construct in constructs)
 
-        until("the dead letters", reached, seconds=_PATIENCE)
+        until("the dead letters", reached, seconds=_TIME_LIMIT)
         self.cloud.settle()
 
     def finish(self, status: str = "InService") -> None:
@@ -222,7 +222,7 @@ class RareStage:
             self.cloud.advance(seconds=60)
             return self.status() == status
 
-        until(f"the endpoint {status}", reached, seconds=_PATIENCE)
+        until(f"the endpoint {status}", reached, seconds=_TIME_LIMIT)
         self.cloud.settle()
 
     def deploy_broken(self, **changes: Any) -> None:

@@ -60,7 +60,7 @@ def test_findings_are_those_acknowledged(name: str, tmp_path: Path) -> None:
         ),
     ],
 )  # fmt: skip
-def test_wrong_resource_is_found(
+def test_wrong_resource_is_reported(
     kind: str, properties: dict[str, Any], control: str, tmp_path: Path
 ) -> None:
     template = {"Resources": {"Wrong": {"Type": kind, "Properties": properties}}}

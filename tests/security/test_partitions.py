@@ -115,5 +115,5 @@ def test_service_principals_are_those_of_the_partition(
         ({"Host": {"Fn::Sub": "s3.${AWS::Region}.amazonaws.com"}}, "aws-cn"),
     ],
 )
-def test_name_of_another_partition_is_found(value: dict[str, Any], partition: str) -> None:
+def test_name_of_another_partition_is_reported(value: dict[str, Any], partition: str) -> None:
     assert len(wrong_names({"Resources": {"Wrong": value}}, partition)) == 1
