@@ -17,16 +17,16 @@ from tests.security.checks.flatten import as_list
 RARE = rare_permissions()
 
 
-def _granted(templates: Mapping[str, dict[str, Any]]) -> set[Permission]:
+def _allowed(templates: Mapping[str, dict[str, Any]]) -> set[Permission]:
     """Policies and actions of the roles of an app's stacks."""
-    granted = set()
+    allowed = set()
     for stack, template in templates.items():
         for logical, resource in template["Resources"].items():
             if resource["Type"] in ("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"):
                 for statement in resource["Properties"]["PolicyDocument"]["Statement"]:
                     policy = stable_policy(f"{stack}-{logical}")
-                    granted |= {(policy, action) for action in as_list(statement["Action"])}
-    return granted
+                    allowed |= {(policy, action) for action in as_list(statement["Action"])}
+    return allowed
 
 
 def _test_exists(name: str) -> bool:
@@ -36,10 +36,10 @@ def _test_exists(name: str) -> bool:
     return function.partition("[")[0] in known
 
 
-def test_each_listed_permission_is_granted(assemblies: dict[str, Path]) -> None:
-    granted = _granted(templates_in(assemblies["prod"]))
+def test_each_listed_permission_is_allowed(assemblies: dict[str, Path]) -> None:
+    allowed = _allowed(templates_in(assemblies["prod"]))
 
-    assert sorted(listed_permissions() - granted) == []
+    assert sorted(listed_permissions() - allowed) == []
 
 
 @pytest.mark.parametrize("rare", RARE, ids=lambda rare: rare.reason)
