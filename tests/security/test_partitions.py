@@ -21,7 +21,7 @@ PARTITIONS = {
     "aws-cn": ("cn-north-1", "amazonaws.com.cn"),
     "aws-us-gov": ("us-gov-west-1", "amazonaws.com"),
 }
-# kms:ViaService in China is not verified: AWS's pages give this form for all regions.
+# kms:ViaService in China is not verified: AWS documents this form for all regions.
 _VIA = "kms:ViaService"
 
 
