@@ -43,7 +43,7 @@ def test_each_listed_permission_is_allowed(assemblies: dict[str, Path]) -> None:
 
 
 @pytest.mark.parametrize("rare", RARE, ids=lambda rare: rare.reason)
-def test_each_row_has_a_reason_and_a_test_or_a_page(rare: RarePermission) -> None:
+def test_each_row_has_a_reason_and_a_test_or_an_address(rare: RarePermission) -> None:
     assert len(rare.reason.split()) >= 5
     if rare.test is None:
         assert str(rare.page).startswith("https://docs.aws.amazon.com/")
