@@ -14,6 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 FRAMEWORKS := .venv-frameworks
 JAVASCRIPT := tests/fidelity/javascript
+GUARD := tests/security/guard
 CLIENTS := .venv-fidelity/.ready .venv-sdk/.ready .venv-sdk2/.ready .venv-aws/.ready \
   $(JAVASCRIPT)/node_modules/.ready
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
@@ -104,6 +105,11 @@ $(JAVASCRIPT)/node_modules/.ready: $(JAVASCRIPT)/package-lock.json $(VENV)/.demo
 	@npm ci --silent --prefix $(JAVASCRIPT)
 	@touch $@
 
+$(GUARD)/node_modules/.ready: $(GUARD)/package-lock.json $(VENV)/.demo
+	@echo "setting up CloudFormation Guard with Control Tower's rules in $(GUARD)"
+	@npm ci --silent --legacy-peer-deps --prefix $(GUARD)
+	@touch $@
+
 .venv-aws/.ready: requirements/aws.txt
 	@echo "setting up the AWS command line in an environment of its own"
 	@test -x .venv-aws/bin/python || $(PYTHON) -m venv .venv-aws
@@ -144,7 +150,7 @@ functions-python: ## the Python of the functions, on which their tests run too, 
 test: setup ## everything that a change can break, but the long lanes
 	$(BIN)/python $(PYTEST) -m "not ($(LONG))" $(TESTS) $(OPTIONS)
 
-test-long: setup .venv-checkov/.ready functions-python ## the long examples and walks, checkov, Python 3.13
+test-long: setup .venv-checkov/.ready $(GUARD)/node_modules/.ready functions-python ## the long examples and walks, checkov, Python 3.13
 	$(BIN)/python $(PYTEST) -m "long and not ($(REST))" $(TESTS) $(OPTIONS)
 
 test-rest: frameworks fidelity ## PyTorch, TensorFlow and AWS's own tools
@@ -213,4 +219,4 @@ integ: setup ## deploy to YOUR account and destroy again (costs money; asks firs
 	$(BIN)/python -m scripts.integ
 
 clean: ## remove what was set up and written
-	rm -rf $(VENV) $(FRAMEWORKS) .venv-mutants .mutants .venv-checkov .venv-fidelity .venv-sdk .venv-sdk2 .venv-aws .venv-functions node_modules $(JAVASCRIPT)/node_modules cdk.out dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(FRAMEWORKS) .venv-mutants .mutants .venv-checkov .venv-fidelity .venv-sdk .venv-sdk2 .venv-aws .venv-functions node_modules $(JAVASCRIPT)/node_modules $(GUARD)/node_modules cdk.out dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,7 @@ RULE_PACKS = {
     "HIPAA.Security-": "cdk-nag HIPAA",
     "PCI.DSS.321-": "cdk-nag PCI DSS 3.2.1",
     "CKV": "checkov",
+    "CT.": "Control Tower's Guard rules",
     "SageMaker.": "Security Hub SageMaker.1-25",
     "CloudFormation-Validate::": "CDK's own validation",
 }
@@ -66,8 +67,15 @@ def acknowledgments(folder: Path) -> list[Acknowledgment]:
         paths = _paths(stack, metadata)
         collected += list(_of_constructs(stack, metadata, paths, template))
         collected += list(_of_checkov(stack, template, paths))
-    # Statements added one after another may have the same wildcard.
-    return sorted(set(collected))
+    return _merged(collected)
+
+
+def _merged(collected: Iterable[Acknowledgment]) -> list[Acknowledgment]:
+    """One acknowledgment for each rule on a construct: statements may share a wildcard."""
+    reasons: dict[Acknowledgment, dict[str, None]] = {}
+    for each in collected:
+        reasons.setdefault(replace(each, reason=""), {})[each.reason] = None
+    return sorted(replace(each, reason="; ".join(texts)) for each, texts in reasons.items())
 
 
 def _paths(stack: str, metadata: Mapping[str, Any]) -> dict[str, str]:

@@ -2,18 +2,19 @@
 
 The demo runs under enforced access. Before its stacks are destroyed, each action of each Allow
 statement is taken out in turn, and the recorded requests of its role are decided again: an action
-is needed if a request is then denied. Prints the other actions. The demo does not take every path
-of the functions: an action without a request in it may be needed by a path that it does not take.
+is needed if a request is then denied; it is spare if it has no request. The demo does not take
+every path: ``tests/security/rare_permissions.toml`` lists what other paths need, with the test that
+takes them, and what only AWS's services request. Prints the actions that are not needed, and fails
+if one is spare and not listed, or listed and not spare.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,17 @@ from rich.console import Console
 
 from sageloop.demo.story import Options, Story
 from sageloop.local_cloud.client import LocalCloud
+from scripts.rare_permissions import Permission, rare_permissions, stable_policy
 from scripts.synthesis import ROOT
 
-# What CloudFormation appends to the names of roles, and the end of logical ids.
-_GENERATED = re.compile(r"-[0-9A-Z]{12}$")
-_LOGICAL_HASH = re.compile(r"[0-9A-F]{5,8}$")
+_RARE = "rare"
+"""The need of a spare permission that the list has."""
 
 
 class RecordedStory(Story):
     """The demo, which keeps the usage of the roles before it destroys the stacks."""
 
-    usages: list[dict[str, Any]]
+    usages: Sequence[dict[str, Any]] = ()
 
     def _end(self, cloud: LocalCloud) -> None:
         self.usages = cloud.access_usage()
@@ -39,42 +40,60 @@ class RecordedStory(Story):
 
 
 def main() -> int:
-    """Run the demo and print the table; 1 if the demo fails."""
+    """Run the demo and print the table; 1 if the demo fails or the list is not exact."""
     parser = argparse.ArgumentParser(prog="scripts.policy_mutants", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the table here")
     options = parser.parse_args()
     console = Console()
     story = RecordedStory(Options(project=ROOT), console)
     report = story.run()
-    if not report.ok:
-        console.print("\n".join(report.problems))
-        return 1
+    console.print("\n".join(report.problems))
     rows = list(table(story.usages))
     counts = Counter(row["need"] for row in rows)
-    for row in rows:
-        if row["need"] != "needed":
-            console.print(
-                f"{row['need']:10} {row['role']}  {row['action']}", highlight=False, soft_wrap=True
-            )
-    console.print(", ".join(f"{count} {need}" for need, count in sorted(counts.items())))
+    lines = [f"{r['need']:10} {r['policy']}  {r['action']}" for r in rows if r["need"] != "needed"]
+    lines.append(", ".join(f"{count} {need}" for need, count in sorted(counts.items())))
+    faults = list(faults_of(rows))
+    for line in [*lines, *faults]:
+        console.print(line, highlight=False, soft_wrap=True)
     if options.json:
         document = {"counts": counts, "permissions": rows}
         options.json.write_text(json.dumps(document, indent=2) + "\n")
-    return 0
+    return 0 if report.ok and not faults else 1
 
 
-def table(usages: list[dict[str, Any]]) -> Iterator[dict[str, str]]:
-    """Each permission of the roles of the project's stacks, and whether a request needs it."""
+def table(usages: Iterable[dict[str, Any]]) -> Iterator[dict[str, str]]:
+    """Each permission of the roles of the project's stacks, and whether a request needs it.
+
+    A spare permission that the list of rare permissions has is ``rare``.
+    """
+    listed = listed_permissions()
     for usage in usages:
         if "/sageloop-" in usage["role"]:
             for grant in usage["grants"]:
-                yield {"role": stable(usage["role"]), "action": grant["action"],
-                       "statement": grant["statement"], "need": grant["need"]}  # fmt: skip
+                policy, need = stable_policy(grant["policy"]), grant["need"]
+                if need == "spare" and (policy, grant["action"]) in listed:
+                    need = _RARE
+                yield {"policy": policy, "action": grant["action"],
+                       "statement": grant["statement"], "need": need}  # fmt: skip
 
 
-def stable(role: str) -> str:
-    """The name of a role without what differs from deployment to deployment."""
-    return _LOGICAL_HASH.sub("", _GENERATED.sub("", role.rpartition("/")[2]))
+def listed_permissions() -> set[Permission]:
+    """The permissions of all rows of the list."""
+    return {permission for rare in rare_permissions() for permission in rare.permissions}
+
+
+def faults_of(rows: Iterable[dict[str, str]]) -> Iterator[str]:
+    """What is spare and not listed, and what is listed and not rare."""
+    needs: dict[Permission, set[str]] = {}
+    for row in rows:
+        needs.setdefault((row["policy"], row["action"]), set()).add(row["need"])
+    for (policy, action), kinds in sorted(needs.items()):
+        if "spare" in kinds:
+            yield f"spare and not listed: {action} of {policy}; remove it or list its path"
+    steady = {p for rare in rare_permissions() if not rare.occasional for p in rare.permissions}
+    for policy, action in sorted(steady):
+        if _RARE not in needs.get((policy, action), set()):
+            yield f"listed and not spare: {action} of {policy}; take it off the list"
 
 
 if __name__ == "__main__":

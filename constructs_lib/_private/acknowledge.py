@@ -10,6 +10,8 @@ from aws_cdk import Acknowledgment, CfnResource, Reference, Stack, Token, Tokeni
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
 
+from .wildcard_reasons import reason_of
+
 _NIST = "NIST.800.53.R5"
 _HIPAA = "HIPAA.Security"
 _PCI = "PCI.DSS.321"
@@ -45,22 +47,22 @@ def acknowledge_checkov(resource: Construct, check: str, reason: str) -> None:
     target.add_metadata("checkov", {"skip": [*skips, {"id": check, "comment": reason}]})
 
 
-def acknowledge_wildcards(
-    policy: Construct, statements: Iterable[iam.PolicyStatement], reason: str
-) -> None:
-    """Acknowledge the wildcards in ``statements``, and no other ones.
+def acknowledge_wildcards(policy: Construct, statements: Iterable[iam.PolicyStatement]) -> None:
+    """Acknowledge the wildcards in ``statements``, and no other ones, each with its reason.
 
     The rule identifies a wildcard by its text in the template, with logical ids or names of
     exports. Both are derived from the statements.
     """
     stack = Stack.of(policy)
-    findings: dict[str, None] = {}
+    findings: dict[tuple[str, str], None] = {}
     for statement in statements:
         for resource in statement.resources:
             for text in _texts(stack, resource):
                 if "*" in text:
-                    findings[f"AwsSolutions-IAM5[Resource::{text}]"] = None
-    acknowledge(policy, findings, reason)
+                    reason = reason_of(statement.actions, text)
+                    findings[f"AwsSolutions-IAM5[Resource::{text}]", reason] = None
+    for rule, reason in findings:
+        acknowledge(policy, [rule], reason)
 
 
 def _texts(stack: Stack, resource: str) -> Iterator[str]:

@@ -10,6 +10,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from .acknowledge import acknowledge
 from .encryption import admit_service
 
 
@@ -32,6 +33,7 @@ def dead_letter_queue(
         enforce_ssl=True,
         retention_period=Duration.days(14),
     )
+    acknowledge(queue, ["CT.SQS.PR.1"], "this is the dead-letter queue of a function")
     if key is not None:
         admit_service(key, "events")
     if alert_topic is not None:

@@ -59,7 +59,7 @@ def admit_logs(key: kms.IKey, scope: Construct) -> None:
     groups = Stack.of(scope).format_arn(service="logs", resource="log-group", resource_name="*",
                                         arn_format=ArnFormat.COLON_RESOURCE_NAME)  # fmt: skip
     _add(key, iam.PolicyStatement(
-        sid="AdmitLogs", principals=[iam.ServicePrincipal(f"logs.{Aws.REGION}.amazonaws.com")],
+        sid="AdmitLogs", principals=[iam.ServicePrincipal(f"logs.{Aws.REGION}.{Aws.URL_SUFFIX}")],
         actions=USE, resources=["*"],
         conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
     ))  # fmt: skip
@@ -80,7 +80,12 @@ def admit_service(key: kms.IKey, service: str) -> None:
 
 
 def use_statement(
-    key: kms.IKey, services: Sequence[str], *, writes: bool = True, also: Sequence[str] = ()
+    key: kms.IKey,
+    services: Sequence[str],
+    *,
+    reads: bool = True,
+    writes: bool = True,
+    also: Sequence[str] = (),
 ) -> iam.PolicyStatement:
     """A statement to use the key through ``services`` only.
 
@@ -90,13 +95,16 @@ def use_statement(
     Args:
         key: The key.
         services: Names of services, as in their endpoints.
+        reads: Whether data is read through the services, or written in several parts.
         writes: Whether data is written through the services. DynamoDB only decrypts the key of the
             table, for reads and writes.
         also: Further actions.
 
     """
+    decrypt = ["kms:Decrypt"] if reads else []
+    generate = ["kms:GenerateDataKey"] if writes else []
     return iam.PolicyStatement(
-        actions=["kms:Decrypt", *(["kms:GenerateDataKey"] if writes else []), *also],
+        actions=[*decrypt, *generate, *also],
         resources=[key.key_arn],
         conditions={"StringEquals": {"kms:ViaService": via(*services)}},
     )

@@ -32,18 +32,15 @@ _RUNTIME_REASON = (
     "Python 3.13 is the newest version on which the tests of these functions run; AWS supports it "
     "until 2029"
 )
-_REASON = (
-    "network interfaces and traces have no resource level, DescribeAlarms needs all resources for "
-    "composite alarms, and other wildcards end a name prefix of this project"
-)
 _INTERFACES_REASON = (
-    "Lambda creates the network interfaces of a function in a VPC, and requires the permissions on "
-    "all resources"
+    "Lambda creates the network interfaces of a function in a VPC, whose ids are unknown before; a "
+    "Deny with lambda:SourceFunctionArn keeps the function's code from them"
 )
 _NO_DEAD_LETTERS = "invoked synchronously; the caller receives errors"
 _INTERFACES = ["ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface",
                "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces",
                "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses"]  # fmt: skip
+_DESCRIBE_INTERFACES = "ec2:DescribeNetworkInterfaces"
 
 
 class FunctionNetwork(Protocol):
@@ -71,7 +68,8 @@ class ProjectFunction(Construct):
     """Defines a function of ``lambda/<folder>``: in the VPC, encrypted, traced, with dead letters.
 
     It has two policies: one with the permissions that Lambda needs, which exists before the
-    function, and one with the permissions of the code, which can refer to the function.
+    function, and one with the permissions of the code, which can refer to the function. The
+    second denies the code what only Lambda needs.
     """
 
     def __init__(
@@ -88,6 +86,7 @@ class ProjectFunction(Construct):
         memory_size: int = 256,
         reserved_concurrency: int = 2,
         invokes_itself: bool = False,
+        describes_interfaces: bool = False,
         alert_topic: sns.ITopic | None = None,
         keeps_dead_letters: bool = True,
         serves_cloudformation: bool = False,
@@ -107,6 +106,7 @@ class ProjectFunction(Construct):
             reserved_concurrency: Concurrent executions; not reserved where the context key
                 ``sageloop:reserveConcurrency`` is false.
             invokes_itself: Whether the function can invoke itself, to wait between invocations.
+            describes_interfaces: Whether the code describes network interfaces.
             alert_topic: SNS topic that is notified of dead letters.
             keeps_dead_letters: Whether there is a dead-letter queue; not needed for synchronous
                 invocations.
@@ -151,6 +151,7 @@ class ProjectFunction(Construct):
             # that CloudFormation has rolled back; it is older than this, so that Lambda drops it.
             max_event_age=limit if serves_cloudformation else None,
         )
+        self.policy.add_statements(_only_lambda(self.arn, describes_interfaces))
         if invokes_itself:
             self.allow(allow(["lambda:InvokeFunction"], [self.arn]))
         self._refine()
@@ -192,7 +193,7 @@ class ProjectFunction(Construct):
 
     def record_grant(self, statements: Sequence[iam.PolicyStatement], _: iam.Grant) -> None:
         """Acknowledge the wildcards of statements in the function's policy."""
-        acknowledge_wildcards(self.policy, statements, _REASON)
+        acknowledge_wildcards(self.policy, statements)
 
     def listen(
         self, construct_id: str, *, description: str, pattern: events.EventPattern
@@ -240,8 +241,9 @@ class ProjectFunction(Construct):
             allow(["logs:CreateLogStream", "logs:PutLogEvents"], [self.log_group.log_group_arn]),
         ]
         if self.key is not None:
-            services = ["lambda"] if queue is None else ["lambda", "sqs"]
-            statements.append(use_statement(self.key, services, writes=queue is not None))
+            statements.append(use_statement(self.key, ["lambda"], writes=False))
+        if self.key is not None and queue is not None:
+            statements.append(use_statement(self.key, ["sqs"]))
         base = managed_policy(self, "Base", statements)
         acknowledge_checkov(base, "CKV_AWS_111", _INTERFACES_REASON)
         return iam.Role(
@@ -261,6 +263,21 @@ class ProjectFunction(Construct):
             retention=logs.RetentionDays.ONE_YEAR,
             removal_policy=RemovalPolicy.DESTROY,
         )
+
+
+def _only_lambda(function_arn: str, describes_interfaces: bool) -> iam.PolicyStatement:
+    """Deny the function's code the permissions with which Lambda manages network interfaces.
+
+    EC2 has no narrower resource for them; calls of Lambda itself have no source function.
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
+    """
+    kept = {_DESCRIBE_INTERFACES} if describes_interfaces else set()
+    return iam.PolicyStatement(
+        effect=iam.Effect.DENY,
+        actions=[action for action in _INTERFACES if action not in kept],
+        resources=["*"],
+        conditions={"ArnEquals": {"lambda:SourceFunctionArn": function_arn}},
+    )
 
 
 def _group_description(folder: str) -> str:

@@ -11,11 +11,6 @@ from constructs import Construct
 
 from .acknowledge import acknowledge_wildcards
 
-_REASON = (
-    "the wildcard ends a name prefix of this project, or the action has no resource level; "
-    "conditions narrow what is left"
-)
-
 
 def allow(
     actions: Sequence[str], resources: Sequence[str], conditions: Mapping[str, Any] | None = None
@@ -56,7 +51,7 @@ def managed_policy(
         statements=list(statements),
         roles=None if role is None else [role],
     )
-    acknowledge_wildcards(policy, statements, _REASON)
+    acknowledge_wildcards(policy, statements)
     return policy
 
 

@@ -12,7 +12,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from .._private.acknowledge import acknowledge_checkov, acknowledge_packs
+from .._private.acknowledge import acknowledge, acknowledge_checkov, acknowledge_packs
 from .._private.checks import Checks
 from .._private.encryption import account_statements, admit_logs, use_statement
 from .._private.errors import ConfigurationError
@@ -22,6 +22,14 @@ from .._private.removal import retained_unless_confirmed
 _ENCRYPTION = "s3:x-amz-server-side-encryption"
 _KEY_ID = f"{_ENCRYPTION}-aws-kms-key-id"
 _CUSTOMER_KEY = f"{_ENCRYPTION}-customer-algorithm"
+_LOGS_ENCRYPTION = "log delivery of S3 writes to SSE-S3 buckets only"
+_NO_LOCK = (
+    "objects are versioned; a lock would also keep the owner from deleting personal data on request"
+)
+_NO_GRANT_DENIAL = (
+    "the key policy allows grants for AWS services only, so others are denied already; whether "
+    "SageMaker's grants pass the demanded Deny is not verified in an account"
+)
 _NO_REPLICA = "single-region by design; replication is the owner's decision"
 
 
@@ -182,6 +190,7 @@ class DataStore(DataStoreBase):
             policy=iam.PolicyDocument(statements=account_statements()),
         )
         admit_logs(key, self)
+        acknowledge(key, ["CT.KMS.PR.3"], _NO_GRANT_DENIAL)
         return key
 
     def _build_log_bucket(self, log_days: int) -> s3.Bucket:
@@ -197,8 +206,11 @@ class DataStore(DataStoreBase):
             minimum_tls_version=1.2,
             versioned=True,
         )
-        acknowledge_packs(bucket, "S3DefaultEncryptionKMS", packs="nist hipaa pci",
-                          reason="log delivery of S3 writes to SSE-S3 buckets only")  # fmt: skip
+        acknowledge_packs(bucket, "S3DefaultEncryptionKMS", _LOGS_ENCRYPTION)
+        acknowledge(bucket, ["CT.S3.PR.10"], _LOGS_ENCRYPTION)
+        acknowledge(bucket, ["CT.S3.PR.2"], "this is the bucket of access logs")
+        acknowledge(bucket, ["CT.S3.PR.4"], "no function processes the access logs")
+        acknowledge(bucket, ["CT.S3.PR.9"], "access logs expire after the configured days")
         acknowledge_packs(bucket, "S3BucketReplicationEnabled", _NO_REPLICA)
         acknowledge_checkov(bucket, "CKV_AWS_18", "this is the bucket of access logs")
         return bucket
@@ -230,6 +242,7 @@ class DataStore(DataStoreBase):
             )
         )
         acknowledge_packs(bucket, "S3BucketReplicationEnabled", _NO_REPLICA)
+        acknowledge(bucket, ["CT.S3.PR.9"], _NO_LOCK)
         return bucket
 
     def _log_accesses(self, bucket: s3.IBucket) -> None:

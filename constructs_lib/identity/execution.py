@@ -14,11 +14,6 @@ from .._private.acknowledge import acknowledge_wildcards
 from .._private.encryption import grant_statement, use_statement
 from .._private.policies import allow, arn, attach, colon_arn, managed_policy
 
-_REASON = (
-    "network interfaces, metrics and log streams have no narrower resource, alarms are described "
-    "on all of them or composite ones are left out, or the wildcard ends a prefix of this "
-    "project; conditions narrow what is left"
-)
 _DESCRIBE_NETWORK = ["ec2:DescribeDhcpOptions", "ec2:DescribeNetworkInterfaces",
                      "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets",
                      "ec2:DescribeVpcs"]  # fmt: skip
@@ -68,6 +63,7 @@ class ExecutionRole(Construct):
         self.policy: iam.ManagedPolicy | None = None
         self._grants: list[IDependable] = []
         self._repositories: list[str] = []
+        self._grant_keys: list[str] = []
         if existing is not None:
             self.role = existing
             return
@@ -102,6 +98,10 @@ class ExecutionRole(Construct):
         """Dependencies of resources with this role: its policy, or grants to an existing role."""
         return list(self._grants) if self.policy is None else [self.policy]
 
+    def creates_grants(self, key: kms.IKey) -> bool:
+        """Whether the role may create grants of a key for SageMaker's volumes."""
+        return key.key_arn in self._grant_keys
+
     def add(self, *statements: iam.PolicyStatement) -> None:
         """Add statements to the role's policy, their wildcards acknowledged."""
         attach(self, statements)
@@ -118,7 +118,7 @@ class ExecutionRole(Construct):
         if self.policy is None:
             self._grants.append(grant)
         else:
-            acknowledge_wildcards(self.policy, statements, _REASON)
+            acknowledge_wildcards(self.policy, statements)
 
     def grant_pass(self, grantee: iam.IGrantable) -> iam.Grant:
         """Grant permission to pass this role to SageMaker only."""
@@ -155,6 +155,7 @@ class ExecutionRole(Construct):
         namespaces: Sequence[str],
         repository_arns: Sequence[str],
         key: kms.IKey | None,
+        has_outputs: bool = True,
     ) -> None:
         """Add what every SageMaker workload needs: logs, metrics, network, images and key.
 
@@ -163,19 +164,22 @@ class ExecutionRole(Construct):
             namespaces: CloudWatch namespaces of the workload's metrics.
             repository_arns: ECR repositories of the workload's images.
             key: KMS key of volumes and of data in S3.
+            has_outputs: Whether SageMaker writes outputs for the workload.
 
         """
         self._add_logs(log_group)
         self._add_metrics(*namespaces)
         self._add_network()
         self.allow_images(repository_arns)
-        self._add_key(key)
-
-    def _add_key(self, key: kms.IKey | None) -> None:
-        if key is not None:
+        self._add_volume_key(key)
+        if key is not None and has_outputs:
             # SageMaker's reference demands kms:Encrypt of a role whose job names an output key.
-            use = use_statement(key, ["s3"], also=["kms:Encrypt"])
-            self.add(grant_statement(key), use)
+            self.add(use_statement(key, ["s3"], also=["kms:Encrypt"]))
+
+    def _add_volume_key(self, key: kms.IKey | None) -> None:
+        if key is not None:
+            self.add(grant_statement(key))
+            self._grant_keys.append(key.key_arn)
 
 
 def _sagemaker_of_this_account(source: str) -> iam.PrincipalBase:

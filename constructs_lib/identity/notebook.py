@@ -64,7 +64,7 @@ class NotebookRole(ExecutionRole):
         self._add_workload(
             log_group="/aws/sagemaker/NotebookInstances",
             namespaces=["/aws/sagemaker/NotebookInstances"],
-            repository_arns=(), key=key,
+            repository_arns=(), key=key, has_outputs=False,
         )  # fmt: skip
         if jobs is not None:
             with Checks(self) as check:

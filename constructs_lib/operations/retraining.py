@@ -225,8 +225,9 @@ class RetrainingLoop(Construct):
         store = specification.store
         function.allow(
             *self.job.state.statements("GetItem", "PutItem", "UpdateItem"),
-            *store.read_statements(self._data.prefix),
-            *store.read_statements(specification.output_prefix)[:2],
+            # Keys of the hold-out and of the artifact are known: nothing is listed.
+            *store.read_statements(self._data.prefix)[1:],
+            store.read_statements(specification.output_prefix)[1],
             *self.job.describe_statements(),
             invoke_statement(self.start_training),
             allow(["sagemaker:InvokeEndpoint"], [self.endpoint.endpoint_arn]),

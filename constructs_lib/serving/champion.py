@@ -255,11 +255,11 @@ class ChampionEndpoint(EndpointBase):
             },
             invokes_itself=True,
             serves_cloudformation=True,
+            describes_interfaces=True,
         )
         function.allow(
             *self.state.statements("DeleteItem", "GetItem", "UpdateItem"),
             allow(["sagemaker:DescribeModelPackage"], self.registry.package_arns(function)),
-            allow(["ec2:DescribeNetworkInterfaces"], ["*"]),
         )
         function.allow_apart("Rollout", self.promote_statements(function))
         function.allow_apart("Scaling", self.scaling_statements(function))
@@ -275,6 +275,7 @@ class ChampionEndpoint(EndpointBase):
         scope: Construct | None = None,
         invokes_itself: bool = False,
         serves_cloudformation: bool = False,
+        describes_interfaces: bool = False,
     ) -> ProjectFunction:
         return ProjectFunction(
             self if scope is None else scope,
@@ -287,6 +288,7 @@ class ChampionEndpoint(EndpointBase):
             timeout=Duration.minutes(5),
             invokes_itself=invokes_itself,
             serves_cloudformation=serves_cloudformation,
+            describes_interfaces=describes_interfaces,
             alert_topic=self.alert_topic,
         )
 

@@ -13,7 +13,7 @@ from constructs import Construct
 
 from .._private.api_model import violations
 from .._private.checks import Checks
-from .._private.encryption import grant_statement
+from .._private.encryption import grant_statement, use_statement
 from .._private.function import ProjectFunction
 from .._private.named_scope import named_scope
 from .._private.policies import allow, attach
@@ -111,7 +111,15 @@ class JobResource(JobBase):
     def start_statements(self) -> list[iam.PolicyStatement]:
         """The statements of ``grant_start``."""
         store, data = self.store, self.data
-        key = [] if store.key is None else [grant_statement(store.key)]
+        # SageMaker requires the caller's permission only where the job's role has none.
+        # https://docs.aws.amazon.com/sagemaker/latest/dg/api-permissions-reference.html
+        permitted = (
+            bool(self.roles)
+            and store.key is not None
+            and all(role.creates_grants(store.key) for role in self.roles)
+        )
+        key = [] if store.key is None or permitted else [grant_statement(store.key)]
+        tags = [allow(["sagemaker:AddTags"], [self.jobs_arn])] if "Tags" in self.request() else []
         pass_role = allow(
             ["iam:PassRole"],
             [role.role_arn for role in self.roles],
@@ -120,13 +128,14 @@ class JobResource(JobBase):
         runs: list[iam.PolicyStatement] = []
         if data is not None:
             manifests = f"{data.prefix}runs/{self.kind.names(self.job)}/*"
-            write = allow(["s3:PutObject"], [store.bucket.arn_for_objects(manifests)])
-            runs = [*store.key_statements(writes=True), write]
+            if store.key is not None:
+                runs.append(use_statement(store.key, ["s3"], reads=False))
+            runs.append(allow(["s3:PutObject"], [store.bucket.arn_for_objects(manifests)]))
         return [
             allow(
                 [self.kind.action("Create")], [self.jobs_arn], isolation_conditions(self.request())
             ),
-            allow(["sagemaker:AddTags"], [self.jobs_arn]),
+            *tags,
             *([pass_role] if self.roles else []),
             *[store.list_statement(prefix) for prefix in self.input_prefixes],
             *runs,

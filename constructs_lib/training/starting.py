@@ -155,4 +155,5 @@ def _manifest_statements(job: JobResource) -> list[iam.PolicyStatement]:
     data = job.data
     if data is None:
         return []
-    return [allow(["s3:GetObject"], [job.store.bucket.arn_for_objects(data.manifest_key)])]
+    manifest = job.store.bucket.arn_for_objects(data.manifest_key)
+    return [allow(["s3:GetObject"], [manifest]), *job.store.key_statements(writes=False)]

@@ -150,6 +150,18 @@ def test_function_requires_its_role_to_send_dead_letters(access: Access) -> None
     )
 
 
+def test_traced_function_requires_its_role_to_upload_traces(access: Access) -> None:
+    traced = {"TracingConfig": {"Mode": "Active"}}
+
+    function(access, access.role(trust(LAMBDA), allow("xray:PutTraceSegments")), **traced)
+    code, message = denied(function, access=access, role=access.role(trust(LAMBDA)), **traced)
+
+    assert code == "InvalidParameterValueException"
+    assert message == (
+        "The provided execution role does not have permissions to call PutTraceSegments on XRAY"
+    )
+
+
 def test_function_requires_its_role_to_create_interfaces(access: Access) -> None:
     ec2 = access.client("ec2")
     subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]

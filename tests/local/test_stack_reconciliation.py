@@ -1,4 +1,4 @@
-"""What people change in a deployed loop, through AWS's APIs: it is repaired, or they are reported."""
+"""What people change in a deployed loop, through AWS's APIs, is repaired or reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Assemblies of both settings, synthesized once like the CDK CLI does."""
+"""Assemblies of all settings, synthesized once like the CDK CLI does."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from tests.assemblies import assembly
 from tests.security.checks.flatten import flat, properties, resources
 
 Templates = Mapping[str, dict[str, Any]]
+ALL_SETTINGS = (*SETTINGS, "tune")
 
 
 @pytest.fixture(scope="session")
 def assemblies() -> dict[str, Path]:
     """Folders of the synthesized assemblies by settings."""
-    return {settings: assembly(settings) for settings in SETTINGS}
+    return {settings: assembly(settings) for settings in ALL_SETTINGS}
 
 
-@pytest.fixture(params=SETTINGS)
+@pytest.fixture(params=ALL_SETTINGS)
 def settings(request: pytest.FixtureRequest) -> str:
     """Each of the settings in turn."""
     return str(request.param)

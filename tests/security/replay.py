@@ -117,7 +117,6 @@ class Loop:
             "job_resource": write,
             "on_job_change": {
                 "s3:GetObject": [self._run("validation"), f"{places.data}{_DAY}", artifact],
-                "s3:ListBucket": [places.data],
             },
             "evaluate": {
                 "s3:GetObject": [f"{captured}a.jsonl", f"{ground_truth}a.jsonl"],
@@ -186,7 +185,9 @@ def actions_of_functions() -> dict[str, set[str]]:
     known = json.loads((ROOT / "lambda" / "permissions.json").read_text(encoding="utf-8"))
     result = {}
     for folder, entry in known.items():
-        parts = [entry] if isinstance(entry, list) else entry.values()
+        # A retraining loop has a dataset, no channels of another kind.
+        used = entry if isinstance(entry, list) else {k: entry[k] for k in entry if k != "channels"}
+        parts = [used] if isinstance(used, list) else used.values()
         actions = {each for part in parts for each in as_list(part) if each.startswith("s3:")}
         if actions:
             result[folder] = actions

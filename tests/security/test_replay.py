@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sageloop.local_cloud.access.policy import anonymous, service
-from scripts.synthesis import ROOT, templates_in
+from scripts.synthesis import ROOT, SETTINGS, templates_in
 from tests.docs.blocks import programs
 from tests.security.checks.access import (
     ACCOUNT,
@@ -39,9 +39,15 @@ _PROGRAMS = [
 ]
 
 
+@pytest.fixture(params=SETTINGS)
+def settings(request: pytest.FixtureRequest) -> str:
+    """Each of the settings whose job trains, in turn; the calls are those of such a job."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
 def loops(assemblies: dict[str, Path]) -> dict[str, Loop]:
-    return {name: Loop(Stacks(templates_in(folder))) for name, folder in assemblies.items()}
+    return {name: Loop(Stacks(templates_in(assemblies[name]))) for name in SETTINGS}
 
 
 @pytest.fixture

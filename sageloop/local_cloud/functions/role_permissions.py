@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _INTERFACES = ("CreateNetworkInterface", "DescribeNetworkInterfaces", "DeleteNetworkInterface")
+_TRACE = "xray:PutTraceSegments"
 _SEND = {"sqs": ("SQS", "SendMessage"), "sns": ("SNS", "Publish")}
 _RECEIVE = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
 
@@ -42,8 +43,8 @@ class RolePermissions:
     def check(self, settings: Mapping[str, Any], arn: str) -> None:
         """Refuse the function ``arn`` if its role lacks what its configuration requires.
 
-        Raises InvalidParameterValueException: for network interfaces in a VPC, and for the
-        dead-letter queue or topic.
+        Raises InvalidParameterValueException: for network interfaces in a VPC, active tracing, and
+        the dead-letter queue or topic.
         """
         region, name = arn.split(":")[3], arn.split(":")[6]
         role = role_actor(self._cloud, settings["Role"], name, region=region)
@@ -52,6 +53,9 @@ class RolePermissions:
             _refuse("EC2", interface_denial(
                 role, _INTERFACES, subnets=vpc["SubnetIds"], groups=vpc.get("SecurityGroupIds", ())
             ))  # fmt: skip
+        # PutTelemetryRecords is documented too, but only this action is known to be checked.
+        if settings.get("TracingConfig", {}).get("Mode") == "Active":
+            _refuse("XRAY", role.denial(_TRACE, "*"))
         target = settings.get("DeadLetterConfig", {}).get("TargetArn")
         if target:
             service, action = _SEND[target.split(":")[2]]

@@ -79,10 +79,11 @@ def _actions_by_folder(templates: dict[str, Template]) -> dict[str, set[str]]:
 
 
 def _actions(resources: dict[str, Any], role: str) -> Iterator[str]:
-    for policy in resources.values():
+    attached = resources[role]["Properties"].get("ManagedPolicyArns", [])
+    for name, policy in resources.items():
         if policy["Type"] != "AWS::IAM::ManagedPolicy":
             continue
-        if {"Ref": role} in policy["Properties"].get("Roles", []):
+        if {"Ref": role} in policy["Properties"].get("Roles", []) or {"Ref": name} in attached:
             for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
                 action = statement["Action"]
                 yield from [action] if isinstance(action, str) else action

@@ -225,7 +225,8 @@ def _log_group(call: ApiCall) -> list[Requirement]:
         "InvalidParameterException",
         f"The specified KMS key does not exist or is not allowed to be used with Arn '{arn}'",
     )
-    principal = f"logs.{call.region}.amazonaws.com"
+    suffix = ".cn" if call.partition == "aws-cn" else ""
+    principal = f"logs.{call.region}.amazonaws.com{suffix}"
     return [
         Requirement(Permission(f"kms:{action}", key, keys), principal=principal, refusal=refusal)
         for action in _ALL_USE

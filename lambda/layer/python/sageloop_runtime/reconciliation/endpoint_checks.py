@@ -35,8 +35,8 @@ def variant_findings(
                 yield Finding(
                     key=f"{desired} of {name}: {actual_value:g}",
                     text=f"Endpoint {serving.endpoint_name}: the {label} of variant {name} is "
-                    f"{actual_value:g}, and {expected:g} in the settings. The next rollout restores "
-                    "it.",
+                    f"{actual_value:g}, and {expected:g} in the settings. The next rollout "
+                    "restores it.",
                 )
 
 
