@@ -98,7 +98,10 @@ def test_function_timeout_is_below_that_of_api(template: Template) -> None:
 def test_function_can_invoke_this_endpoint_only(template: Template) -> None:
     policies = template.find_resources("AWS::IAM::ManagedPolicy")
     (duty,) = [each for name, each in policies.items() if name.startswith("FrontInvokeProxyDuty")]
-    (statement,) = duty["Properties"]["PolicyDocument"]["Statement"]
+    (statement,) = [
+        each for each in duty["Properties"]["PolicyDocument"]["Statement"]
+        if each["Effect"] == "Allow"
+    ]  # fmt: skip
     assert [statement["Action"]] == PERMISSIONS
     assert json.dumps(statement["Resource"]).endswith(':endpoint/demo"]]}')
     assert len([name for name in policies if name.startswith("Front")]) == 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from typing import Any
 
 import pytest
@@ -24,49 +24,50 @@ def ground() -> Ground:
     return ground_of(Stack(App(), "Permissions"))
 
 
-def statements(stack: Stack, policy: str) -> Iterator[dict[str, Any]]:
-    """The statements of the policies whose logical ids begin with a text."""
-    for name, each in Template.from_stack(stack).find_resources("AWS::IAM::ManagedPolicy").items():
-        if name.startswith(policy):
-            yield from each["Properties"]["PolicyDocument"]["Statement"]
+def statements(stack: Stack, construct: str) -> list[dict[str, Any]]:
+    """The statements of the policy of a construct's function; its logical id has a name, too."""
+    policies = Template.from_stack(stack).find_resources("AWS::IAM::ManagedPolicy")
+    (policy,) = [
+        each for name, each in policies.items()
+        if re.fullmatch(rf"{construct}.*FunctionDuty[0-9A-F]{{8}}", name)
+    ]  # fmt: skip
+    return list(policy["Properties"]["PolicyDocument"]["Statement"])
 
 
-def actions(stack: Stack, policy: str) -> set[str]:
-    listed = [each["Action"] for each in statements(stack, policy) if each["Effect"] == "Allow"]
+def actions(stack: Stack, construct: str) -> set[str]:
+    listed = [each["Action"] for each in statements(stack, construct) if each["Effect"] == "Allow"]
     return {a for each in listed for a in ([each] if isinstance(each, str) else each)}
 
 
 def test_code_of_a_function_is_denied_what_only_lambda_needs(ground: Ground) -> None:
     jobs.processing(ground)
 
-    (denial,) = [
-        s for s in statements(ground.stack, "PrepareFunctionDuty") if s["Effect"] == "Deny"
-    ]
+    (denial,) = [s for s in statements(ground.stack, "Prepare") if s["Effect"] == "Deny"]
 
     assert set(denial["Action"]) == INTERFACES
     (condition,) = denial["Condition"].items()
     assert condition[0] == "ArnEquals"
     (arn,) = condition[1].values()
-    assert arn["Fn::GetAtt"][0].startswith("PrepareFunction")
+    assert arn["Fn::GetAtt"][0].startswith("Prepare")
 
 
 def test_starter_may_not_create_grants_that_the_role_creates(ground: Ground) -> None:
     jobs.processing(ground)
 
-    assert "sagemaker:CreateProcessingJob" in actions(ground.stack, "PrepareFunctionDuty")
-    assert "kms:CreateGrant" not in actions(ground.stack, "PrepareFunctionDuty")
+    assert "sagemaker:CreateProcessingJob" in actions(ground.stack, "Prepare")
+    assert "kms:CreateGrant" not in actions(ground.stack, "Prepare")
 
 
 def test_starter_of_a_model_s_job_may_create_grants(ground: Ground) -> None:
     jobs.transform(ground)
 
-    assert "kms:CreateGrant" in actions(ground.stack, "ScoreFunctionDuty")
+    assert "kms:CreateGrant" in actions(ground.stack, "Score")
 
 
 def test_starter_adds_no_tags_to_a_request_without_tags(ground: Ground) -> None:
     jobs.processing(ground)
 
-    assert "sagemaker:AddTags" not in actions(ground.stack, "PrepareFunctionDuty")
+    assert "sagemaker:AddTags" not in actions(ground.stack, "Prepare")
 
 
 @pytest.mark.parametrize(
