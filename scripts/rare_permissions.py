@@ -21,6 +21,7 @@ Permission = tuple[str, str]
 
 # What CloudFormation appends to names, and the end of logical ids.
 _GENERATED = re.compile(r"-[0-9A-Z]{12}$")
+_NAMED = re.compile(r"^(Endpoint|Job)\1[a-z0-9]+(?=[A-Z])")
 _LOGICAL_HASH = re.compile(r"[0-9A-F]{1,8}$")
 _ROLE_POLICY = "RolePolicy"
 
@@ -69,11 +70,13 @@ def _row(row: Mapping[str, Any]) -> RarePermission:
 def stable_policy(name: str) -> str:
     """The name of a policy without what differs from deployment to deployment.
 
-    The names of policies of functions are those of their constructs. Execution roles have equal
+    The names of policies of functions are those of their constructs, without the name of the job or
+    endpoint that the ids of custom resources have. Execution roles have equal
     construct ids in their stacks: the stack's id is in front of theirs.
     """
     short = _LOGICAL_HASH.sub("", _GENERATED.sub("", name.rpartition("/")[2]))
-    stack, _, construct = short.rpartition("-")
+    stack, _, named = short.rpartition("-")
+    construct = _NAMED.sub(r"\1", named)
     return stack.rpartition("-")[2] + construct if construct == _ROLE_POLICY else construct
 
 

@@ -19,7 +19,7 @@ SERVICES = (
     "apigateway", "application-autoscaling", "backup", "cloudformation", "cloudwatch",
     "cognito-idp", "dynamodb", "ec2", "ecr", "elasticfilesystem", "events", "execute-api", "fsx",
     "iam", "kms", "lambda", "logs", "rds", "resource-groups", "s3", "sagemaker", "scheduler",
-    "secretsmanager", "sns", "sqs", "ssm", "states", "sts", "tag", "xray",
+    "secretsmanager", "servicequotas", "sns", "sqs", "ssm", "states", "sts", "tag", "xray",
 )  # fmt: skip
 
 
@@ -67,12 +67,12 @@ def _action(action: dict[str, Any]) -> dict[str, Any]:
     keys: set[str] = set()
     depends: set[str] = set()
     resources: dict[str, bool] = {}
-    for entry in action["resource_types"]:
-        name = entry["resource_type"]
+    for resource_type in action["resource_types"]:
+        name = resource_type["resource_type"]
         if name:
             resources[name.rstrip("*")] = name.endswith("*")
-        keys |= set(entry["condition_keys"])
-        depends |= set(entry["dependent_actions"])
+        keys |= set(resource_type["condition_keys"])
+        depends |= set(resource_type["dependent_actions"])
     if resources:
         entry["resources"] = resources
     if keys:

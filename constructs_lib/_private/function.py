@@ -16,7 +16,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
-from constructs import Construct
+from constructs import Construct, IDependable
 
 from .acknowledge import acknowledge, acknowledge_checkov, acknowledge_packs, acknowledge_wildcards
 from .assets import function_code
@@ -172,6 +172,12 @@ class ProjectFunction(Construct):
         """The dead-letter queue, which functions with event rules have."""
         assert self._dead_letters is not None
         return self._dead_letters
+
+    @property
+    def prerequisites(self) -> list[IDependable]:
+        """What a custom resource depends on besides the function itself, to which it refers."""
+        settings = self.function.node.try_find_child("EventInvokeConfig")
+        return [*self.permissions, *([] if settings is None else [settings])]
 
     @property
     def arn(self) -> str:

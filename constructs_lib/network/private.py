@@ -226,7 +226,7 @@ class PrivateNetwork(Construct):
             properties={"SecurityGroupId": group},
         )
         # On deletion the function still needs network access to CloudFormation.
-        closed.node.add_dependency(function, *function.permissions, *self.dependencies)
+        closed.node.add_dependency(*function.prerequisites, *self.dependencies)
         reason = "Custom::DefaultSecurityGroup removes the rules of the default group"
         acknowledge_packs(vpc, "VPCDefaultSecurityGroupClosed", reason)
 

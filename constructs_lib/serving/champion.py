@@ -307,10 +307,8 @@ class ChampionEndpoint(EndpointBase):
         acknowledge_platform_registry(resource)
         # On deletion the function still needs its permissions and its network access; models must
         # still have their role and group, or their keys' grants and interfaces stay behind.
-        functions = [*self.resource_function.permissions, *self.promoter.permissions]
-        resource.node.add_dependency(
-            self.resource_function, *functions, *self.role.policies, *self.network.dependencies
-        )
+        functions = [*self.resource_function.prerequisites, *self.promoter.permissions]
+        resource.node.add_dependency(*functions, *self.role.policies, *self.network.dependencies)
         return resource
 
 

@@ -219,7 +219,7 @@ class JobResource(JobBase):
         # On deletion the function still needs its permissions and its network access.
         policies = [policy for role in self.roles for policy in role.policies]
         self.resource.node.add_dependency(
-            self.function, *self.function.permissions, *policies, *network.dependencies
+            *self.function.prerequisites, *policies, *network.dependencies
         )
 
 

@@ -283,7 +283,7 @@ def model_fn(model_dir):
 
     expected = booster.predict(data).tolist()
     assert invoke_json(stage, "0,0\n1,0", "text/csv") == pytest.approx(expected)
-    assert invoke_json(stage, "0:0 1:0\n0:1 1:0", "text/libsvm") == pytest.approx(expected)
+    assert invoke_json(stage, "0 0:0 1:0\n0 0:1 1:0", "text/libsvm") == pytest.approx(expected)
     assert error_of(stage, "[1]", "application/json")[0] == 500
 
 

@@ -118,6 +118,7 @@ class Loop:
             "on_job_change": {
                 "s3:GetObject": [self._run("validation"), f"{places.data}{_DAY}", artifact],
             },
+            "reconcile": {"s3:ListBucket": [artifact]},
             "evaluate": {
                 "s3:GetObject": [f"{captured}a.jsonl", f"{ground_truth}a.jsonl"],
                 "s3:ListBucket": [captured, ground_truth],

@@ -25,7 +25,7 @@ def test_templates_have_no_error_and_no_warning(assemblies: dict[str, Path]) -> 
     templates = [
         t for folder in assemblies.values() for t in sorted(folder.glob("*.template.json"))
     ]
-    assert len(templates) == 10
+    assert len(templates) == 15
 
     assert lint(templates) == []
 

@@ -140,8 +140,8 @@ def test_each_call_of_the_loop_is_allowed(loop: Loop) -> None:
     calls = list(loop.calls())
 
     assert {call.label.split(":")[0] for call in calls} == {
-        "start_training", "job_resource", "on_job_change", "evaluate", "training job", "model",
-        "notebook",
+        "start_training", "job_resource", "on_job_change", "evaluate", "reconcile", "training job",
+        "model", "notebook",
     }  # fmt: skip
     assert denied(loop, calls) == {}
 

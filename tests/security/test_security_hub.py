@@ -106,6 +106,11 @@ def test_serving_document_passes_or_acknowledges_every_control(
         assert jobs.check_serving(document) == []
 
 
+# The job of `tune` is a tuning job, which has no such document.
+of_training = pytest.mark.parametrize("settings", ["dev", "prod"])
+
+
+@of_training
 def test_training_document_passes_job_controls(templates: dict[str, dict[str, Any]]) -> None:
     result = documents(templates, "Custom::TrainingJob")
 
@@ -113,6 +118,7 @@ def test_training_document_passes_job_controls(templates: dict[str, dict[str, An
     assert [jobs.check_training(d["request"]) for d in result] == [[] for _ in result]
 
 
+@of_training
 @pytest.mark.parametrize(
     ("member", "message"),
     [

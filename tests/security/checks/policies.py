@@ -26,6 +26,7 @@ _ARNS = {
     "AWS::DynamoDB::Table": f"arn:aws:dynamodb{_OWN}table/{{name}}",
     "AWS::EC2::SecurityGroup": f"arn:aws:ec2{_OWN}security-group/sg-0123456789abcdef0",
     "AWS::EC2::Subnet": f"arn:aws:ec2{_OWN}subnet/subnet-0123456789abcdef0",
+    "AWS::Events::Rule": f"arn:aws:events{_OWN}rule/{{name}}",
     "AWS::IAM::Role": "arn:aws:iam::123456789012:role/{name}",
     "AWS::KMS::Key": f"arn:aws:kms{_OWN}key/{{id}}",
     "AWS::Lambda::Function": f"arn:aws:lambda{_OWN}function:{{name}}",
@@ -59,6 +60,17 @@ def findings(templates: Mapping[str, Template]) -> list[Finding]:
         Finding(name, finding.issue, str(finding.detail))
         for name, document in documents(combined, templates)
         for finding in parliament.analyze_policy_string(json.dumps(document)).findings
+        if not _is_of_lambda(finding)
+    )
+
+
+def _is_of_lambda(finding: Any) -> bool:
+    """Whether an unknown condition is the key that Lambda fills in every call of a function.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
+    """
+    return finding.issue == "UNKNOWN_CONDITION_FOR_ACTION" and str(finding.detail).startswith(
+        "Unknown condition lambda:SourceFunctionArn "
     )
 
 

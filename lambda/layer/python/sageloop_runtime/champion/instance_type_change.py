@@ -17,6 +17,7 @@ from typing import Any
 from sageloop_runtime.champion.record import Champion
 from sageloop_runtime.champion.repository import ChampionRepository
 from sageloop_runtime.log import log
+from sageloop_runtime.names import is_of_endpoint
 from sageloop_runtime.scaling.variant_scaling import VariantScaling
 from sageloop_runtime.serving.endpoint import (
     EndpointDescription,
@@ -54,7 +55,7 @@ class InstanceTypeChange:
         self, champion: Champion, serving: ServingDocument, description: EndpointDescription
     ) -> bool:
         """Deregister targets that the update requires; False if the record has changed."""
-        current = self._endpoint.instance_types(description.config)
+        current = self._types(champion, description)
         desired = instance_types_of(serving.config)
         # A configuration that another created may have other types.
         changed = changed_variants(current, desired) if current else list(description.variants)
@@ -77,10 +78,16 @@ class InstanceTypeChange:
         recorded = champion.deregistered_targets
         if not recorded:
             return
-        variants = description.variants or self._endpoint.instance_types(description.config)
+        variants = description.variants or self._types(champion, description)
         targets = [each for each in recorded if _variant_of(each) in variants]
         endpoint = str(champion.row["endpoint"])
         self._scaling.targets(endpoint, list(variants)).register(targets)
+
+    def _types(self, champion: Champion, description: EndpointDescription) -> Types:
+        """Instance types in service; empty for a configuration of others, which it may not read."""
+        if not is_of_endpoint(str(champion.row["endpoint"]), description.config):
+            return {}
+        return self._endpoint.instance_types(description.config)
 
 
 def _key_of(each: Mapping[str, Any]) -> str:

@@ -76,13 +76,7 @@ class EndpointResources:
         )
 
     def instance_types(self, config: str) -> dict[str, list[str]]:
-        """Instance types by variant of a configuration; empty if they are unknown.
-
-        They are unknown if the configuration is deleted, or is not of this endpoint: the function
-        may not read the configurations of others.
-        """
-        if not is_of_endpoint(self._name, config):
-            return {}
+        """Instance types by variant of a configuration; empty if it does not exist."""
         try:
             described = self._sagemaker.describe_endpoint_config(EndpointConfigName=config)
         except ClientError as error:

@@ -29,7 +29,8 @@ SERVICES: Mapping[str, ServiceRules] = {
         monitoring.CLOUDWATCH, monitoring.LOGS, messaging.SNS, messaging.SQS,
         messaging.EVENTS, messaging.SCHEDULER, identity.IAM, identity.STS, identity.KMS,
         deployment.CLOUDFORMATION, deployment.SCALING, deployment.EC2, deployment.RDS,
-        deployment.EFS, deployment.BACKUP, deployment.GROUPS, deployment.TAGGING,
+        deployment.EFS, deployment.BACKUP, deployment.GROUPS, deployment.QUOTAS,
+        deployment.TAGGING,
     )
 }  # fmt: skip
 """The tables by botocore's name of the service."""
