@@ -76,8 +76,13 @@ def stable_policy(name: str) -> str:
     """
     short = _LOGICAL_HASH.sub("", _GENERATED.sub("", name.rpartition("/")[2]))
     stack, _, named = short.rpartition("-")
-    construct = _NAMED.sub(r"\1", named)
+    construct = without_name(named)
     return stack.rpartition("-")[2] + construct if construct == _ROLE_POLICY else construct
+
+
+def without_name(logical_id: str) -> str:
+    """A logical id without the name of its job or endpoint."""
+    return _NAMED.sub(r"\1", logical_id)
 
 
 def used_permissions(decisions: Iterable[Mapping[str, Any]]) -> set[Permission]:

@@ -211,17 +211,19 @@ class RetrainingLoop(Construct):
         return function
 
     def _build_on_job_change(self) -> ProjectFunction:
+        specification = self.job.specification
+        # It starts a job itself only on the next instance type, after a capacity error.
+        fallbacks = specification.compute.fallback_instance_types
         environment = {
             **self._common(),
             "JOB": self.job.job,
-            "START_FUNCTION": self.start_training.arn,
+            **({"START_FUNCTION": self.start_training.arn} if fallbacks else {}),
             "MODEL_PACKAGE_GROUP": self.endpoint.registry.group_name,
             "GATE": self.gate.rendered(self),
             "CONTENT_TYPE": self._content_type,
         }
         function = self._function("on_job_change", "Evaluates and registers completed models", 2,
                                   environment, memory_size=512)  # fmt: skip
-        specification = self.job.specification
         store = specification.store
         function.allow(
             *self.job.state.statements("GetItem", "PutItem", "UpdateItem"),
@@ -229,7 +231,7 @@ class RetrainingLoop(Construct):
             *store.read_statements(self._data.prefix)[1:],
             store.read_statements(specification.output_prefix)[1],
             *self.job.describe_statements(),
-            invoke_statement(self.start_training),
+            *([invoke_statement(self.start_training)] if fallbacks else []),
             allow(["sagemaker:InvokeEndpoint"], [self.endpoint.endpoint_arn]),
             allow(["sagemaker:CreateModelPackage", "sagemaker:DescribeModelPackage",
                    "sagemaker:ListModelPackages"], self.endpoint.registry.arns(self)),

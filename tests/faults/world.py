@@ -39,7 +39,7 @@ from sageloop_runtime.times import iso
 PERMISSIONS: dict[str, Any] = json.loads(
     (Path(__file__).parents[2] / "lambda" / "permissions.json").read_text()
 )
-_LOOP = ("alarm", "channels", "data", "gate", "role")
+_LOOP = ("alarm", "channels", "data", "fallback", "gate", "role")
 _IDS = {
     "job_resource": "job_id", "champion_endpoint_resource": "champion_endpoint_id",
     "default_security_group_resource": "default_security_group_id",

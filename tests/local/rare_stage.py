@@ -40,6 +40,7 @@ from sageloop.local_cloud.core.cloud import Cloud
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 from sageloop.local_cloud.sagemaker.service import SageMakerService
 from sageloop.waiting import until
+from scripts.rare_permissions import without_name
 
 STACK, ENDPOINT, JOB, DATA = "rare", "greets", "rare-job", "datasets/"
 TARGET = {"ServiceNamespace": "sagemaker", "ResourceId": f"endpoint/{ENDPOINT}/variant/AllTraffic"}
@@ -137,14 +138,14 @@ class RareStage:
         self.outputs = deploy_app(self.cloud, app(self.version))[STACK]
 
     def physical(self, construct: str, kind: str) -> str:
-        """The physical id of a resource, by type and the begin of its logical id."""
+        """The physical id of a resource, by type and its logical id without hash and name."""
         pages = self.cloud.client("cloudformation").get_paginator("list_stack_resources")
         (physical,) = [
             each["PhysicalResourceId"]
             for page in pages.paginate(StackName=STACK)
             for each in page["StackResourceSummaries"]
             if each["ResourceType"] == kind
-            and each["LogicalResourceId"][: -len("01234567")] == construct
+            and without_name(each["LogicalResourceId"][: -len("01234567")]) == construct
         ]
         return str(physical)
 

@@ -6,6 +6,7 @@ that ``tests/security/rare_permissions.toml`` lists for it were used, under enfo
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -169,6 +170,8 @@ def test_promoter_stops_the_endpoint(stage: RareStage) -> None:
 
 
 def test_interrupted_registration_finds_its_package(stage: RareStage) -> None:
+    stage.request("start")  # without a champion the gate waits
+    stage.finish()
     stage.cloud.fault(
         "call", "sagemaker:CreateModelPackage", times=3, after=True, code="ThrottlingException"
     )
@@ -176,19 +179,17 @@ def test_interrupted_registration_finds_its_package(stage: RareStage) -> None:
     count = len(client.list_model_packages(ModelPackageGroupName=group)["ModelPackageSummaryList"])
 
     started = stage.invoke("LoopStartTraining", source="manual", id="first")
-    pending = stage.invoke("LoopStartTraining", source="manual", id="second")
 
-    assert (started["status"], pending["status"]) == ("started", "suppressed")
+    assert started["status"] == "started"
 
-    def both_ended() -> bool:
+    def registered() -> bool:
         stage.cloud.advance(seconds=60)
-        jobs = stage.jobs()
-        return len(jobs) == 2 and all(j["TrainingJobStatus"] == "Completed" for j in jobs)
+        listed = client.list_model_packages(ModelPackageGroupName=group)
+        return len(listed["ModelPackageSummaryList"]) == count + 1
 
-    until("both jobs", both_ended, seconds=300)
+    until("the package", registered, seconds=120)
     stage.cloud.settle()
-    packages = client.list_model_packages(ModelPackageGroupName=group)["ModelPackageSummaryList"]
-    assert len(packages) == count + 2
+    stage.cloud.clear_faults()
 
 
 def test_reconciler_concludes_a_job_whose_event_was_lost(stage: RareStage) -> None:
@@ -204,8 +205,6 @@ def test_reconciler_concludes_a_job_whose_event_was_lost(stage: RareStage) -> No
 
 
 def test_notebook_trains_invokes_and_reads(stage: RareStage) -> None:
-    stage.request("start")
-    stage.finish()
     sagemaker = stage.as_role("WorkbenchRole", "sagemaker")
     name = stage.jobs()[-1]["TrainingJobName"]
     described = sagemaker.describe_training_job(TrainingJobName=name)
@@ -229,6 +228,19 @@ def test_notebook_trains_invokes_and_reads(stage: RareStage) -> None:
     assert s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     sagemaker.stop_notebook_instance(
         NotebookInstanceName=stage.outputs["NotebookArn"].rpartition("/")[2]
+    )
+
+
+def test_evaluation_continues_in_another_invocation(stage: RareStage) -> None:
+    """The call by which the function continues; so many responses take minutes to read."""
+    progress = {
+        "config": "c", "variants": ["AllTraffic"], "start": 0.0, "end": 1.0, "variant": 0,
+        "key": "", "line": 0, "total": 0.0, "predictions": 0, "passes": 1,
+    }  # fmt: skip
+    stage.as_role("LoopEvaluateRole", "lambda").invoke(
+        FunctionName=stage.physical("LoopEvaluate", "AWS::Lambda::Function"),
+        InvocationType="Event",
+        Payload=json.dumps({"source": "evaluate", "progress": progress}),
     )
 
 
