@@ -98,10 +98,9 @@ def app(version: Version) -> App:
         key=key,
     )  # fmt: skip
     store.grant_read(role, prefix=DATA)
-    notebook = Notebook(stack, "Notebook", network=network, role=role, key=key)
+    Notebook(stack, "Notebook", network=network, role=role, key=key)
     CfnOutput(stack, "Bucket", value=store.bucket.bucket_name)
     CfnOutput(stack, "PackageGroup", value=endpoint.registry.group_name)
-    CfnOutput(stack, "NotebookArn", value=notebook.notebook_arn)
     return cdk_app
 
 
