@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from aws_cdk import App, Stack
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from sageloop_runtime.jobs.kinds import KINDS
-from sageloop_runtime.names import config_name, endpoint_prefix, is_of_endpoint, model_name
-from sageloop_runtime.scaling.policy_alarms import PolicyAlarms
 
 from constructs_lib import ConfigurationError, NotebookRole
 from constructs_lib.serving.permissions import endpoint_parts, scaling_alarms
@@ -18,6 +17,17 @@ from constructs_lib.serving.scaled_variants import _alarm_name
 from constructs_lib.training.kinds import PROCESSING, TRAINING, TRANSFORM, TUNING, JobKind
 from sageloop.local_cloud.access.policy.patterns import resource
 from sageloop.local_cloud.events.patterns import checked, matches
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "lambda" / "layer" / "python"))
+
+from sageloop_runtime.jobs.kinds import KINDS
+from sageloop_runtime.names import (
+    config_name,
+    endpoint_prefix,
+    is_of_endpoint,
+    model_name,
+)
+from sageloop_runtime.scaling.policy_alarms import PolicyAlarms
 
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:"
 JOB_KINDS = [TRAINING, TUNING, PROCESSING, TRANSFORM]
