@@ -93,7 +93,7 @@ class ScaledVariants(Construct):
         self._allow(endpoint.endpoint_arn)
         self._listen()
         self._dependencies: list[IDependable] = [
-            self.function, *self.function.permissions, *network.dependencies,
+            *self.function.prerequisites, *network.dependencies,
         ]  # fmt: skip
         self.before = self._resource("Before", "Custom::ScalingBeforeEndpoint", "BeforeEndpoint")
 

@@ -140,6 +140,24 @@ def test_finding_has_the_time_of_its_first_appearance(weighted: World) -> None:
     weighted.reconcile()
     (finding,) = weighted.row(ROW)["findings"].values()
     assert finding["since"] == first
+    assert finding["text"] == weighted.alerts_sent[0]
+
+
+def test_two_simultaneous_comparisons_report_once(weighted: World) -> None:
+    weighted.event_rules[RULES[0]] = "DISABLED"
+    original, ran = weighted._update_item, []
+
+    def interleave(**request: Any) -> Any:
+        if request["Key"]["id"]["S"] == ROW and not ran:
+            ran.append(True)
+            weighted.reconcile()
+        return original(**request)
+
+    weighted._update_item = interleave  # type: ignore[method-assign]
+    weighted.reconcile()
+    weighted.now += HOUR
+    weighted.reconcile()
+    assert len(weighted.alerts_sent) == 1
 
 
 def test_finding_that_ended_is_reported_again_when_it_returns(weighted: World) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from documents import DAY, ENDPOINT, serving_document
+from documents import DAY, ENDPOINT, ROLLBACK_ALARM, serving_document
 from world import World
 
 
@@ -88,7 +88,10 @@ def test_event_of_the_deletion_is_enough(world: World) -> None:
     assert world.endpoint["EndpointStatus"] == "InService"
 
 
-def test_rollback_alarms_do_not_apply_to_the_restoration(world: World) -> None:
+def test_rollback_alarms_do_not_apply_to_the_restoration() -> None:
+    alarms = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": ROLLBACK_ALARM}]}}
+    deployment = {**serving_document()["deployment"], **alarms}
+    world = World().with_champion(serving={"deployment": deployment})
     requests: list[dict[str, Any]] = []
     original = world._update_endpoint
 
@@ -99,7 +102,35 @@ def test_rollback_alarms_do_not_apply_to_the_restoration(world: World) -> None:
     world._update_endpoint = record  # type: ignore[method-assign]
     configure_manually(world)
     world.reconcile()
+    assert "BlueGreenUpdatePolicy" in requests[0]["DeploymentConfig"]
     assert "AutoRollbackConfiguration" not in requests[0]["DeploymentConfig"]
+    assert champion(world)["by"] == "reconciliation"
+
+
+def test_rolled_back_champion_is_restored_too(world: World) -> None:
+    world.challenge(metric=4.0)
+    world.move_endpoint("rollback")
+    world.drain()
+    before = champion(world)
+    assert before["state"] == "rolled_back"
+    configure_manually(world)
+    settle(world)
+    assert champion(world)["package_arn"] == before["package_arn"]
+    assert world.endpoint is not None
+    assert world.endpoint["EndpointConfigName"] == before["config_name"]
+
+
+def test_alarm_that_blocks_a_new_package_does_not_block_the_restoration(world: World) -> None:
+    before = champion(world)
+    world.alarms[ROLLBACK_ALARM]["StateValue"] = "ALARM"
+    world.now += DAY
+    world.challenge(metric=4.0)
+    assert champion(world) == before
+    configure_manually(world)
+    settle(world)
+    assert world.endpoint is not None
+    assert world.endpoint["EndpointConfigName"] == before["config_name"]
+    assert champion(world)["package_arn"] == before["package_arn"]
 
 
 def test_other_instance_type_of_a_person_is_replaced_although_the_variant_is_scaled(

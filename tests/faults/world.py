@@ -296,16 +296,16 @@ class World(SageMaker):
         answer = self.resource("champion_endpoint_resource", "Create", properties)
         assert answer["Status"] == "SUCCESS", answer
 
-    def with_data(self) -> World:
+    def with_data(self, *, serving: dict[str, Any] | None = None) -> World:
         self.deliver_days("2013-01-01", "2013-02-28")
         body = json.dumps({"from": "2013-01-01", "through": "2013-02-28"})
         self.objects[BUCKET, "sets/manifest.json"] = body.encode()
-        self.deploy()
+        self.deploy(serving=serving)
         return self
 
-    def with_champion(self) -> World:
+    def with_champion(self, *, serving: dict[str, Any] | None = None) -> World:
         """A world where one model is live already, a week after it was trained."""
-        self.with_data()
+        self.with_data(serving=serving)
         self.deliver("start_training", self.data_event())
         self.finish(self.only_job())
         self.drain()

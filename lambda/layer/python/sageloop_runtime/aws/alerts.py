@@ -96,12 +96,12 @@ class AlertPublisher:
             "alerts_error": error,
             "alerts_retry_at": None if at is None else at + wait,
         }
-        expect: Row = {}
+        self._table.swap(row_id, change=change)
         alerts = row.get("alerts", [])
         if len(alerts) > _MOST_WAITING:
             # A row has at most 400 KB: the newest alerts say what is wrong now.
-            change["alerts"], expect["alerts"] = alerts[-_MOST_WAITING:], alerts
-        self._table.swap(row_id, change=change, expect=expect)
+            newest = {"alerts": alerts[-_MOST_WAITING:]}
+            self._table.swap(row_id, change=newest, expect={"alerts": alerts})
         self._metrics.put_optional({"AlertsRefused": 1.0}, dimensions, at=at)
 
 

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from sageloop_runtime.aws.custom_resource import Outcome, Request, named_by
+from sageloop_runtime.aws.ownership import ownership
 from sageloop_runtime.aws.state_table import Row, StateTable
 from sageloop_runtime.champion.promotion import Promoter
 from sageloop_runtime.champion.repository import ChampionRepository
 from sageloop_runtime.errors import BadInputError, TryAgainError
 from sageloop_runtime.log import log
-from sageloop_runtime.names import canonical
 from sageloop_runtime.scaling.variant_scaling import VariantScaling
 from sageloop_runtime.serving.endpoint import BUSY, EndpointDescription, EndpointResources
 from sageloop_runtime.serving.serving_document import ServingDocument
@@ -119,7 +119,8 @@ class ChampionEndpointResource:
             return outcome
         change = {
             "document": request.text("Document"), "digest": serving.digest, "tombstone": False,
-            **_ownership(row, request.owner),
+            # After a deletion nothing of the former document is valid.
+            **ownership({} if row.get("tombstone") else row, request.owner),
         }  # fmt: skip
         self._table.swap(row_id, change=change)
         if not current:
@@ -217,16 +218,3 @@ class ChampionEndpointResource:
             return None
         self._pause(_POLLS * _POLL_SECONDS)
         return f"the network interfaces {', '.join(sorted(ids))}"
-
-
-def _ownership(row: Row, owner: str) -> Row:
-    """The owner of a document, and the document of the previous owner, if it was another."""
-    previous = row.get("owner")
-    if row.get("tombstone") or previous is None:
-        return {"owner": owner, "former": None}
-    if previous == owner:
-        return {"owner": owner}
-    return {
-        "owner": owner,
-        "former": canonical({k: row[k] for k in ("document", "digest", "owner")}),
-    }

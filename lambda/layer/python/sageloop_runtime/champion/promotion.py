@@ -11,6 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from sageloop_runtime.aws.alarms import described_alarms
 from sageloop_runtime.aws.alerts import AlertPublisher, alert
 from sageloop_runtime.aws.metrics import Metrics
 from sageloop_runtime.aws.state_table import StateTable
@@ -94,7 +95,9 @@ class Promoter:
                 step = self._start(champion, serving, now)
             else:
                 step = self._start_rollout(champion, serving, now, promote_new=promote_new)
-                step = step or self._restoration.step(champion, serving, now)
+                if step in {None, "blocked"}:
+                    # What blocks a new package may be what the restoration replaces.
+                    step = self._restoration.step(champion, serving, now) or step
             if step is None:
                 break
             result = step
@@ -110,11 +113,10 @@ class Promoter:
 
     def _serving(self) -> ServingDocument | None:
         """The serving document; None while the endpoint is being deleted."""
-        row = self._table.get(f"serving#{self._name}")
-        if row is None or row.get("tombstone"):
+        serving = ServingDocument.of_row(self._table.get(f"serving#{self._name}"), self._name)
+        if serving is None:
             self._delete_leftover()
-            return None
-        return ServingDocument.parse(row["document"], self._name)
+        return serving
 
     def _delete_leftover(self) -> None:
         """Delete an endpoint of ours that was created after the tombstone was written."""
@@ -217,13 +219,8 @@ class Promoter:
 
     def _is_rollback_alarm_active(self, serving: ServingDocument) -> bool:
         """Whether a rollback alarm is in ALARM, which would roll any update back."""
-        if not serving.rollback_alarms:
-            return False
-        response = self._cloudwatch.describe_alarms(
-            AlarmNames=list(serving.rollback_alarms), AlarmTypes=["CompositeAlarm", "MetricAlarm"]
-        )
-        alarms = [*response["MetricAlarms"], *response.get("CompositeAlarms", [])]
-        return any(alarm["StateValue"] == "ALARM" for alarm in alarms)
+        alarms = described_alarms(self._cloudwatch, serving.rollback_alarms)
+        return any(alarm["StateValue"] == "ALARM" for alarm in alarms.values())
 
     # rollout
 

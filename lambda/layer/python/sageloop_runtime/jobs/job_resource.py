@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from sageloop_runtime.aws.custom_resource import Outcome, Request, named_by
 from sageloop_runtime.aws.metrics import Metrics
 from sageloop_runtime.aws.objects import list_keys
+from sageloop_runtime.aws.ownership import ownership
 from sageloop_runtime.aws.state_table import Row, StateTable
 from sageloop_runtime.config import StartConfig
 from sageloop_runtime.errors import BadInputError, code_of
@@ -152,7 +153,7 @@ class JobResource:
             self._refuse_empty(document)
         if previous != digest or row.get("owner") != request.owner:
             change: Row = {"document": text, "digest": digest}
-            self._table.swap(row_id, change={**change, **_ownership(row, request.owner)})
+            self._table.swap(row_id, change={**change, **ownership(row, request.owner)})
         if previous != digest:
             self._stop_superseded(job, kind_of(document), trigger)
         if starts and (previous != digest or request.kind == "Create"):
@@ -227,15 +228,6 @@ class JobResource:
         name, started_by = in_flight
         if started_by.is_deployment and started_by.series != trigger.series:
             self._stop(job, kind, name)
-
-
-def _ownership(row: Row, owner: str) -> Row:
-    """The owner of a document, and the document of the previous owner, if it was another."""
-    previous = row.get("owner")
-    if previous is None or previous == owner:
-        return {"owner": owner}
-    former = canonical({key: row[key] for key in ("document", "digest", "owner")})
-    return {"owner": owner, "former": former}
 
 
 def _deleted_kind(request: Request, row: Row) -> Kind:

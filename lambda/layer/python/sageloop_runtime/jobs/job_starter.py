@@ -9,6 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from sageloop_runtime.aws.alarms import described_alarms
 from sageloop_runtime.aws.alerts import AlertPublisher, alert
 from sageloop_runtime.aws.metrics import Metrics
 from sageloop_runtime.aws.state_table import Row, StateTable
@@ -147,11 +148,8 @@ class JobStarter:
         return "in_flight" if loop.get("in_flight") else None
 
     def _in_alarm(self, trigger: Trigger) -> bool:
-        response = self._cloudwatch.describe_alarms(
-            AlarmNames=[trigger.alarm], AlarmTypes=["CompositeAlarm", "MetricAlarm"]
-        )
-        alarms = [*response.get("MetricAlarms", []), *response.get("CompositeAlarms", [])]
-        return any(alarm["StateValue"] == "ALARM" for alarm in alarms)
+        alarms = described_alarms(self._cloudwatch, [str(trigger.alarm)])
+        return any(alarm["StateValue"] == "ALARM" for alarm in alarms.values())
 
     def _suppress(self, trigger: Trigger, name: str, loop: Row, reason: str) -> Response:
         if reason == "in_flight" and trigger.kind != "retry":

@@ -6,11 +6,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from sageloop_runtime.aws.state_table import Row, StateTable
 from sageloop_runtime.champion.record import LIVE, ROLLED_BACK
-from sageloop_runtime.errors import is_missing
 from sageloop_runtime.jobs.kinds import kind_of
 from sageloop_runtime.log import log
 from sageloop_runtime.reconciliation.endpoint_checks import (
@@ -136,7 +133,8 @@ class LoopChecks:
 
     def _serving_findings(self, champion: Row, serving: ServingDocument) -> Iterator[Finding]:
         """What differs on the endpoint, once it serves the champion."""
-        described = self._described()
+        endpoint = EndpointResources(self._sagemaker, self._endpoint)
+        described = endpoint.read()
         serves = (
             described is not None
             and described["EndpointStatus"] == "InService"
@@ -146,15 +144,16 @@ class LoopChecks:
         if described is None or not serves:
             return
         scaling = VariantScaling(self._clients("application-autoscaling"))
-        yield from self._config(champion, serving)
+        yield from self._config(endpoint, champion, serving)
         yield from variant_findings(serving, described)
         yield from capture_findings(serving, described)
         yield from scaling_findings(serving, scaling)
 
-    def _config(self, champion: Row, serving: ServingDocument) -> Iterator[Finding]:
+    def _config(
+        self, endpoint: EndpointResources, champion: Row, serving: ServingDocument
+    ) -> Iterator[Finding]:
         """A deleted configuration is created again: without it no instance can be added."""
         config = str(champion["config_name"])
-        endpoint = EndpointResources(self._sagemaker, self._endpoint)
         if endpoint.instance_types(config):
             return
         package = ModelRegistry(self._sagemaker, "").read(str(champion["package_arn"]))
@@ -174,17 +173,7 @@ class LoopChecks:
 
     def _serving(self) -> ServingDocument | None:
         row = self._table.get(f"serving#{self._endpoint}")
-        if row is None or row.get("tombstone"):
-            return None
-        return ServingDocument.parse(row["document"], self._endpoint)
-
-    def _described(self) -> Mapping[str, Any] | None:
-        try:
-            return dict(self._sagemaker.describe_endpoint(EndpointName=self._endpoint))
-        except ClientError as error:
-            if is_missing(error):
-                return None
-            raise
+        return ServingDocument.of_row(row, self._endpoint)
 
     def _keys(self, serving: ServingDocument | None) -> list[str]:
         """The KMS keys in the documents of job and endpoint."""

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sageloop_runtime.aws.alarms import described_alarms
 from sageloop_runtime.aws.alerts import AlertPublisher, alert
 from sageloop_runtime.aws.invocation import invoke_function
 from sageloop_runtime.aws.state_table import Row, StateTable
@@ -151,13 +152,7 @@ class Reconciler:
 
     def _alarm(self) -> dict[str, Any] | None:
         name = self._config.start.alarm_name
-        if name is None:
-            return None
-        response = self._cloudwatch.describe_alarms(
-            AlarmNames=[name], AlarmTypes=["CompositeAlarm", "MetricAlarm"]
-        )
-        alarms = [*response.get("MetricAlarms", []), *response.get("CompositeAlarms", [])]
-        return dict(alarms[0]) if alarms else None
+        return None if name is None else described_alarms(self._cloudwatch, [name]).get(name)
 
     def _reset_attempts(self, loop: Row) -> None:
         expect = {key: loop.get(key) for key in ("attempts", "in_flight")}

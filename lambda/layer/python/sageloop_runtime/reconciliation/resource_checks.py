@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError
 
+from sageloop_runtime.aws.alarms import described_alarms
 from sageloop_runtime.errors import code_of, is_missing
 from sageloop_runtime.names import split_uri
 from sageloop_runtime.reconciliation.finding import Finding
 
 _DEPLOY = "Create it again: `cdk deploy --revert-drift`"
-_MOST_ALARMS = 100  # of one DescribeAlarms request
 
 
 def alarm_findings(cloudwatch: Any, names: Sequence[str]) -> Iterator[Finding]:
     """Alarms that are deleted, or whose actions are off."""
-    described: dict[str, Mapping[str, Any]] = {}
-    distinct = sorted(set(names))
-    for first in range(0, len(distinct), _MOST_ALARMS):
-        response = cloudwatch.describe_alarms(
-            AlarmNames=distinct[first : first + _MOST_ALARMS],
-            AlarmTypes=["CompositeAlarm", "MetricAlarm"],
-            MaxRecords=_MOST_ALARMS,
-        )
-        for kind in ("MetricAlarms", "CompositeAlarms"):
-            described |= {alarm["AlarmName"]: alarm for alarm in response.get(kind, [])}
-    for name in distinct:
+    described = described_alarms(cloudwatch, names)
+    for name in sorted(set(names)):
         alarm = described.get(name)
         if alarm is None:
             yield Finding(

@@ -21,7 +21,7 @@ BUSY = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Dele
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointDescription:
-    """The response of DescribeEndpoint.
+    """What promotions read of an endpoint.
 
     Attributes:
         status: the endpoint's status.
@@ -54,14 +54,20 @@ class EndpointResources:
         self._sagemaker = sagemaker
         self._name = name
 
-    def describe(self) -> EndpointDescription | None:
-        """The endpoint's description; None if it does not exist."""
+    def read(self) -> dict[str, Any] | None:
+        """The response of DescribeEndpoint; None if the endpoint does not exist."""
         try:
-            described = self._sagemaker.describe_endpoint(EndpointName=self._name)
+            return dict(self._sagemaker.describe_endpoint(EndpointName=self._name))
         except ClientError as error:
             if is_missing(error):
                 return None
             raise
+
+    def describe(self) -> EndpointDescription | None:
+        """The endpoint's description; None if it does not exist."""
+        described = self.read()
+        if described is None:
+            return None
         modified = described.get("LastModifiedTime")
         pending = described.get("PendingDeploymentSummary") or {}
         return EndpointDescription(

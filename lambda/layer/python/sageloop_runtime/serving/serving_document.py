@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,13 @@ class ServingDocument:
     rollback_alarms: tuple[str, ...]
     keep_configs: int
     digest: str
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any] | None, endpoint_name: str) -> ServingDocument | None:
+        """From the row of an endpoint; None without one, and while the endpoint is deleted."""
+        if row is None or row.get("tombstone"):
+            return None
+        return cls.parse(row["document"], endpoint_name)
 
     @classmethod
     def parse(cls, text: str, endpoint_name: str) -> ServingDocument:
