@@ -68,6 +68,21 @@ def find_promotion(ssm: Any, endpoint: str) -> Promotion:
     )
 
 
+def find_promotions(ssm: Any, endpoint: str | None) -> list[Promotion]:
+    """The resources of an endpoint, or of all that are deployed.
+
+    Raises:
+        NoSuchEndpointError: If there is no such endpoint, or none at all.
+
+    """
+    names = known_endpoints(ssm) if endpoint is None else [endpoint]
+    if not names:
+        raise NoSuchEndpointError(
+            f"no champion endpoint is deployed (no parameter below {_FOLDER})"
+        )
+    return [find_promotion(ssm, name) for name in names]
+
+
 def known_endpoints(ssm: Any) -> list[str]:
     """Names of the deployed champion endpoints. Raises ``ClientError``."""
     pages = ssm.get_paginator("get_parameters_by_path").paginate(Path=_FOLDER, Recursive=True)

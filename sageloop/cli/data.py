@@ -12,17 +12,16 @@ from sageloop.cli.place import (
     Aws,
     EndpointUrl,
     Local,
-    PlaceError,
     PlaceOptions,
     Profile,
     Region,
+    one_line_errors,
     place_of,
 )
-from sageloop.cli.report import JsonFile, epilog, fail, write_report
+from sageloop.cli.report import JsonFile, epilog, write_report
 from sageloop.data_check.rules import Expectation, problems_of
 from sageloop.data_check.sources import SourceError, read_folder, read_prefix
 from sageloop.data_check.table import Table
-from sageloop.local_cloud.client import LocalCloudError
 
 application = typer.Typer(no_args_is_help=True, help="Data of training jobs.")
 
@@ -61,10 +60,8 @@ def check(
     local cloud or an account, by the same options as those of sageloop history. Exit code 0
     without errors, 1 with errors, 2 if the data cannot be read.
     """
-    from botocore.exceptions import BotoCoreError, ClientError
-
     table = Table(label=label)
-    try:
+    with one_line_errors(SourceError):
         if source.startswith("s3://"):
             options = PlaceOptions(
                 local=local, endpoint_url=endpoint_url, aws=aws, profile=profile, region=region,
@@ -72,8 +69,6 @@ def check(
             read_prefix(place_of(options, action=None).client("s3"), source, table)
         else:
             read_folder(Path(source), table)
-    except (SourceError, PlaceError, LocalCloudError, BotoCoreError, ClientError) as error:
-        fail(" ".join(str(error).split()))
     problems = problems_of(table, Expectation(
         classes=classes, validation_days=validation_days, minimum_rows=minimum_rows,
     ))  # fmt: skip

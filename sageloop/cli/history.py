@@ -13,14 +13,13 @@ from sageloop.cli.place import (
     Aws,
     EndpointUrl,
     Local,
-    PlaceError,
     PlaceOptions,
     Profile,
     Region,
+    one_line_errors,
     place_of,
 )
-from sageloop.cli.report import JsonFile, fail, write_report
-from sageloop.local_cloud.client import LocalCloudError
+from sageloop.cli.report import JsonFile, write_report
 
 if TYPE_CHECKING:
     from sageloop.champions.endpoints import Promotion
@@ -45,27 +44,17 @@ def history(
     named on standard error. The command only reads: the parameters below /sageloop/endpoints/,
     the model registry, the jobs and the state table. Exit code 2 if the endpoint does not exist.
     """
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    from sageloop.champions.endpoints import NoSuchEndpointError, find_promotion, known_endpoints
+    from sageloop.champions.endpoints import NoSuchEndpointError, find_promotions
     from sageloop.champions.lineage import lineage_of
 
     console = Console(highlight=False, soft_wrap=True)
-    try:
-        options = PlaceOptions(
-            local=local, endpoint_url=endpoint_url, aws=aws, profile=profile, region=region,
-        )  # fmt: skip
+    options = PlaceOptions(
+        local=local, endpoint_url=endpoint_url, aws=aws, profile=profile, region=region,
+    )  # fmt: skip
+    with one_line_errors(NoSuchEndpointError):
         place = place_of(options, action=None)
-        ssm = place.client("ssm")
-        names = known_endpoints(ssm) if endpoint is None else [endpoint]
-        found = [find_promotion(ssm, name) for name in names]
+        found = find_promotions(place.client("ssm"), endpoint)
         models = [(each, lineage_of(place.client, each)) for each in found]
-    except (
-        NoSuchEndpointError, PlaceError, LocalCloudError, BotoCoreError, ClientError
-    ) as error:  # fmt: skip
-        fail(" ".join(str(error).split()))
-    if not models:
-        fail("no champion endpoint is deployed (no parameter below /sageloop/endpoints/)")
     for promotion, listed in models:
         _print(console, promotion, listed)
     write_report(json_file, {

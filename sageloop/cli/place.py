@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time as wall
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 import typer
 
 from sageloop.account import Account, NoAccountError, account_of
+from sageloop.cli.report import fail
 from sageloop.cli.running import NoCloudError, cloud_of_folder, found_cloud
 from sageloop.environment import NO_ACCESS_KEY, NotLoopbackError, require_loopback
 from sageloop.local_cloud.client import LocalCloud, LocalCloudError
@@ -52,6 +54,17 @@ class PlaceOptions:
     profile: str | None = None
     region: str | None = None
     yes: bool = False
+
+
+@contextmanager
+def one_line_errors(*expected: type[Exception]) -> Iterator[None]:
+    """End the command with one line and exit code 2 for errors of its target, and expected ones."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (PlaceError, LocalCloudError, BotoCoreError, ClientError, *expected) as error:
+        fail(" ".join(str(error).split()))
 
 
 def place_of(options: PlaceOptions, *, action: str | None) -> Place:

@@ -14,14 +14,13 @@ from sageloop.cli.place import (
     Aws,
     EndpointUrl,
     Local,
-    PlaceError,
     PlaceOptions,
     Profile,
     Region,
+    one_line_errors,
     place_of,
 )
-from sageloop.cli.report import JsonFile, fail, write_report
-from sageloop.local_cloud.client import LocalCloudError
+from sageloop.cli.report import JsonFile, write_report
 from sageloop.preflight.comparison import Row, compare, quotas_of
 from sageloop.preflight.documents import AssemblyError, resources_of
 from sageloop.preflight.needs import Need, needs_of
@@ -47,17 +46,13 @@ def preflight(
     sts:GetCallerIdentity are used. What the account already uses is not subtracted. Exit code 0
     if all suffice, 1 if one is short, 2 if the comparison is not possible.
     """
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
+    options = PlaceOptions(
+        local=local, endpoint_url=endpoint_url, aws=aws, profile=profile, region=region,
+    )  # fmt: skip
+    with one_line_errors(AssemblyError):
         needs = needs_of(resources_of(assembly))
-        options = PlaceOptions(
-            local=local, endpoint_url=endpoint_url, aws=aws, profile=profile, region=region,
-        )  # fmt: skip
         client = place_of(options, action=None).client("service-quotas")
         rows = _rows(client, needs, account=aws or profile is not None)
-    except (AssemblyError, PlaceError, LocalCloudError, BotoCoreError, ClientError) as error:
-        fail(" ".join(str(error).split()))
     short = [row for row in rows if row.short]
     write_report(json_file, {"ok": not short, "quotas": [asdict(row) for row in rows]})
     _print(rows)

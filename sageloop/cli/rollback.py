@@ -12,15 +12,14 @@ from sageloop.cli.place import (
     Aws,
     EndpointUrl,
     Local,
-    PlaceError,
     PlaceOptions,
     Profile,
     Region,
     Yes,
+    one_line_errors,
     place_of,
 )
 from sageloop.cli.report import JsonFile, fail, write_report
-from sageloop.local_cloud.client import LocalCloudError
 
 if TYPE_CHECKING:
     from sageloop.champions.rollback import Outcome
@@ -50,29 +49,24 @@ def rollback(
     request during a rollout is applied after it. Exit code 0 only if it was accepted and, with
     --wait, the package serves; 1 if it was refused or failed; 2 if it could not be requested.
     """
-    from botocore.exceptions import BotoCoreError, ClientError
-
     from sageloop.champions.endpoints import NoSuchEndpointError, find_promotion
     from sageloop.champions.rollback import RollbackError, roll_back, watch
 
     console = Console(highlight=False, soft_wrap=True)
     outcome: Outcome | None = None
+    options = PlaceOptions(
+        local=local, endpoint_url=endpoint_url, aws=aws, profile=profile, region=region, yes=yes,
+    )  # fmt: skip
     try:
-        options = PlaceOptions(
-            local=local, endpoint_url=endpoint_url, aws=aws, profile=profile, region=region,
-            yes=yes,
-        )  # fmt: skip
-        place = place_of(options, action=f"roll {endpoint} back")
-        promotion = find_promotion(place.client("ssm"), endpoint)
-        asked = roll_back(place, promotion, to)
-        console.print(f"{endpoint}: package {asked.version} replaces {asked.before}", markup=False)
-        if wait:
-            with console.status("waiting …") as status:
-                outcome = watch(place, promotion, asked.version, show=status.update)
-    except (
-        NoSuchEndpointError, PlaceError, LocalCloudError, BotoCoreError, ClientError
-    ) as error:  # fmt: skip
-        fail(" ".join(str(error).split()))
+        with one_line_errors(NoSuchEndpointError):
+            place = place_of(options, action=f"roll {endpoint} back")
+            promotion = find_promotion(place.client("ssm"), endpoint)
+            asked = roll_back(place, promotion, to)
+            replaced = f"{endpoint}: package {asked.version} replaces {asked.before}"
+            console.print(replaced, markup=False)
+            if wait:
+                with console.status("waiting …") as status:
+                    outcome = watch(place, promotion, asked.version, show=status.update)
     except RollbackError as error:
         write_report(json_file, {"ok": False, "endpoint": endpoint, "reason": str(error)})
         fail(f"{endpoint} cannot be rolled back: {error}", code=1)

@@ -12,14 +12,13 @@ from sageloop.cli.place import (
     Aws,
     EndpointUrl,
     Local,
-    PlaceError,
     PlaceOptions,
     Profile,
     Region,
+    one_line_errors,
     place_of,
 )
-from sageloop.cli.report import JsonFile, fail, write_report
-from sageloop.local_cloud.client import LocalCloudError
+from sageloop.cli.report import JsonFile, write_report
 
 if TYPE_CHECKING:
     from sageloop.champions.status import Status
@@ -43,26 +42,16 @@ def status(
     named on standard error. The command only reads. Exit code 1 if something needs a person, 2 if
     the endpoint does not exist.
     """
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    from sageloop.champions.endpoints import NoSuchEndpointError, find_promotion, known_endpoints
+    from sageloop.champions.endpoints import NoSuchEndpointError, find_promotions
     from sageloop.champions.status import status_of
 
     options = PlaceOptions(
         local=local, endpoint_url=endpoint_url, aws=aws, profile=profile, region=region,
     )  # fmt: skip
-    try:
+    with one_line_errors(NoSuchEndpointError):
         place = place_of(options, action=None)
-        ssm = place.client("ssm")
-        names = known_endpoints(ssm) if endpoint is None else [endpoint]
-        found = [find_promotion(ssm, name) for name in names]
+        found = find_promotions(place.client("ssm"), endpoint)
         statuses = [status_of(place.client, each, now=place.now()) for each in found]
-    except (
-        NoSuchEndpointError, PlaceError, LocalCloudError, BotoCoreError, ClientError
-    ) as error:  # fmt: skip
-        fail(" ".join(str(error).split()))
-    if not statuses:
-        fail("no champion endpoint is deployed (no parameter below /sageloop/endpoints/)")
     console = Console(highlight=False, soft_wrap=True)
     for each in statuses:
         for line in _lines(each):

@@ -13,15 +13,14 @@ from sageloop.cli.place import (
     Aws,
     EndpointUrl,
     Local,
-    PlaceError,
     PlaceOptions,
     Profile,
     Region,
     Yes,
+    one_line_errors,
     place_of,
 )
 from sageloop.cli.report import JsonFile, fail, write_report
-from sageloop.local_cloud.client import LocalCloudError
 
 if TYPE_CHECKING:
     from sageloop.jobs.start import End, Place, Start
@@ -62,23 +61,19 @@ def train(
     describe the job, --follow to read its logs. Exit code 0 only if a job started and, with
     --wait, completed; 2 if it could not be requested.
     """
-    from botocore.exceptions import BotoCoreError, ClientError
-
     from sageloop.jobs.start import NoSuchJobError, StartError, start_job
 
     over = _pairs([] if hyperparameter is None else hyperparameter)
     console = Console(highlight=False, soft_wrap=True)
+    options = PlaceOptions(
+        local=local, endpoint_url=endpoint_url, aws=aws, profile=profile, region=region, yes=yes,
+    )  # fmt: skip
     try:
-        options = PlaceOptions(
-            local=local, endpoint_url=endpoint_url, aws=aws, profile=profile, region=region,
-            yes=yes,
-        )  # fmt: skip
-        place = place_of(options, action=f"start job {job} (costs money)")
-        with console.status(f"starting {job} in {place.name} …"):
-            started = start_job(place, job, over)
-        end = _report_start(console, job, started, place, wait=wait or follow, follow=follow)
-    except (NoSuchJobError, PlaceError, LocalCloudError, BotoCoreError, ClientError) as error:
-        fail(" ".join(str(error).split()))
+        with one_line_errors(NoSuchJobError):
+            place = place_of(options, action=f"start job {job} (costs money)")
+            with console.status(f"starting {job} in {place.name} …"):
+                started = start_job(place, job, over)
+            end = _report_start(console, job, started, place, wait=wait or follow, follow=follow)
     except StartError as error:
         write_report(json_file, {"job": job, "status": "failed", "reason": str(error)})
         fail(f"{job} cannot be started: {' '.join(str(error).split())}", code=1)
