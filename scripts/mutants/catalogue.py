@@ -120,7 +120,7 @@ def _is_used(name: str) -> bool:
 
 
 def _excluded_lines(source: str) -> set[int]:
-    """Lines of log calls, imports, and constants that only limit the length of a text."""
+    """Lines of log calls, imports, annotations and the decorators of classes."""
     excluded: set[int] = set()
     for node in ast.walk(ast.parse(source)):
         if (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "log") or isinstance(
@@ -133,7 +133,17 @@ def _excluded_lines(source: str) -> set[int]:
                 excluded |= set(range(note.lineno, (note.end_lineno or note.lineno) + 1))
         if isinstance(node, ast.FunctionDef) and node.returns is not None:
             excluded.add(node.returns.lineno)
+        if isinstance(node, ast.ClassDef):
+            # What a dataclass refuses is no behaviour of the functions.
+            excluded |= {decorator.lineno for decorator in node.decorator_list}
+        if isinstance(node, ast.For) and all(map(_is_log, node.body)):
+            excluded.add(node.lineno)
     return excluded
+
+
+def _is_log(statement: ast.stmt) -> bool:
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(call, ast.Call) and getattr(call.func, "id", "") == "log"
 
 
 def _compiles(source: str) -> bool:

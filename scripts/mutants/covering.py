@@ -6,13 +6,14 @@ import json
 import sys
 import time
 from collections import defaultdict
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import coverage
 import pytest
 
-from .targets import LAYER, ROOT, TESTS
+from .targets import LAYER, ROOT, TESTS, modules
 
 OPTIONS = ("-q", "-p", "no:cacheprovider", "--confcutdir=tests", "--no-header", "-o", "addopts=")
 
@@ -46,6 +47,7 @@ def measure(file: Path) -> None:
     )  # fmt: skip
     recorder = _Recorder(measured)
     measured.start()
+    _import_all()
     code = pytest.main([*OPTIONS, *TESTS], plugins=[recorder])
     measured.stop()
     if code != 0:
@@ -58,6 +60,17 @@ def measure(file: Path) -> None:
             tests = [context for context in contexts if context in recorder.seconds]
             lines[name][str(line)] = sorted(tests, key=recorder.seconds.__getitem__)
     file.write_text(json.dumps({"lines": lines, "seconds": recorder.seconds}))
+
+
+def _import_all() -> None:
+    """Import the modules before the first test.
+
+    They are imported at their first use; the lines of their constants would else be those of the
+    one test that is the first.
+    """
+    sys.path.insert(0, str(LAYER))
+    for name in modules():
+        import_module(f"sageloop_runtime.{name.removesuffix('.py').replace('/', '.')}")
 
 
 if __name__ == "__main__":

@@ -38,10 +38,10 @@ def _swap_statements(tree: ast.Module) -> Iterator[Change]:
 
 def _drop_element(tree: ast.Module) -> Iterator[Change]:
     """Leave out an element of a collection: a clause of a condition, an error code."""
+    types = set(_annotation_nodes(tree))
     for node in ast.walk(tree):
-        if isinstance(node, ast.Tuple | ast.List | ast.Set) and isinstance(
-            getattr(node, "ctx", ast.Load()), ast.Load
-        ):
+        is_loaded = isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
+        if isinstance(node, ast.Tuple | ast.List | ast.Set) and is_loaded and node not in types:
             for index, element in enumerate(node.elts):
                 if not isinstance(element, ast.Starred) or len(node.elts) > 1:
                     yield (
@@ -52,6 +52,14 @@ def _drop_element(tree: ast.Module) -> Iterator[Change]:
         elif isinstance(node, ast.Dict):
             for index, value in enumerate(node.values):
                 yield "drop-element", value.lineno, _changed(tree, (node, ""), _remove_item(index))
+
+
+def _annotation_nodes(tree: ast.Module) -> Iterator[ast.AST]:
+    """The nodes of annotations, such as the types of ``dict[str, Any]``."""
+    for node in ast.walk(tree):
+        for annotation in (getattr(node, "annotation", None), getattr(node, "returns", None)):
+            if annotation is not None:
+                yield from ast.walk(annotation)
 
 
 def _drop_keyword(tree: ast.Module) -> Iterator[Change]:
