@@ -258,6 +258,9 @@ class Story:
 
     def _end(self, cloud: LocalCloud) -> None:
         used = self._last_settings
+        # At a higher rate schedules fire while the stack is deleted; CloudFormation deletes their
+        # permissions before their rules, so that their events are denied.
+        self._clock.turn(1)
         self._deploy("destroy", "destroy", "destroy_rc", used)
         self.report.retained = retained(cloud)
         self._deploy("second loop: deploy", "deploy", "second_life_rc", used)
