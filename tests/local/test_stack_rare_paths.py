@@ -228,6 +228,8 @@ def test_notebook_trains_invokes_and_reads(stage: RareStage) -> None:
     s3, bucket = stage.as_role("WorkbenchRole", "s3"), stage.outputs["Bucket"]
     (key, *_) = [o["Key"] for o in s3.list_objects_v2(Bucket=bucket, Prefix=DATA)["Contents"]]
     assert s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    (notebook,) = stage.cloud.client("sagemaker").list_notebook_instances()["NotebookInstances"]
+    sagemaker.stop_notebook_instance(NotebookInstanceName=notebook["NotebookInstanceName"])
 
 
 def test_evaluation_continues_in_another_invocation(stage: RareStage) -> None:

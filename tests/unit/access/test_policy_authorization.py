@@ -121,8 +121,8 @@ JOB = {
 
 def test_training_job_needs_its_role_and_its_tags() -> None:
     assert pairs("sagemaker", "CreateTrainingJob", **JOB) == [
-        ("sagemaker:CreateTrainingJob", arn("sagemaker", "training-job/nightly")),
-        ("sagemaker:AddTags", arn("sagemaker", "training-job/nightly")),
+        ("sagemaker:CreateTrainingJob", arn("sagemaker", "training-job/Nightly")),
+        ("sagemaker:AddTags", arn("sagemaker", "training-job/Nightly")),
         ("iam:PassRole", ROLE),
     ]
 

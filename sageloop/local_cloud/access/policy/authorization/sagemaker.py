@@ -92,18 +92,16 @@ _PASSING = (
 def _models(call: ApiCall) -> list[str]:
     """ARNs of the models that a request names: values of ``sagemaker:ModelArn``."""
     names = call.get("[ModelName, ProductionVariants[].ModelName][] | [?@]") or []
-    return [call.arn("sagemaker", f"model/{name.lower()}") for name in names]
+    return [call.arn("sagemaker", f"model/{name}") for name in names]
 
 
 def _of(kind: str, path: str) -> Resources:
-    """Resources of a kind by name. SageMaker writes names in lower case in its ARNs."""
-    find = arns_named("sagemaker", f"{kind}/", path)
+    """Resources of a kind by name.
 
-    def resources(call: ApiCall) -> list[str]:
-        parts = [arn.partition("/") for arn in find(call)]
-        return [f"{head}/{name.lower()}" for head, _, name in parts]
-
-    return resources
+    Until 2022 public reports of denials have such names in lower case; since April 2023 as they
+    are (awslabs/service-workbench-on-aws issue 1176, boto3 issue 4606). Not verified on AWS.
+    """
+    return arns_named("sagemaker", f"{kind}/", path)
 
 
 def _with_models(operation: str, resources: Resources) -> Rule:
@@ -126,7 +124,7 @@ def _new_package(call: ApiCall) -> list[str]:
     group = call.text("ModelPackageGroupName")
     if not group:
         return _of("model-package", "ModelPackageName")(call)
-    name = group.rpartition("/")[2].lower()
+    name = group.rpartition("/")[2]
     return [call.arn("sagemaker", f"model-package/{name}/*")]
 
 
@@ -135,7 +133,7 @@ def _listed_packages(call: ApiCall) -> list[str]:
 
     Not verified on AWS.
     """
-    name = call.text("ModelPackageGroupName").rpartition("/")[2].lower()
+    name = call.text("ModelPackageGroupName").rpartition("/")[2]
     return [call.arn("sagemaker", f"model-package/{name}/*" if name else "model-package/*")]
 
 
@@ -175,7 +173,6 @@ SAGEMAKER = ServiceRules(
     keys=_KEYS,
     state_keys=frozenset({"sagemaker:ModelArn", "sagemaker:ResourceTag/${TagKey}"}),
     tagging="sagemaker:AddTags",
-    lower_case=True,
 )  # fmt: skip
 
 RUNTIME = ServiceRules(
@@ -187,5 +184,4 @@ RUNTIME = ServiceRules(
         ),
     },
     keys={"sagemaker:TargetModel": "TargetModel"},
-    lower_case=True,
 )

@@ -38,7 +38,6 @@ class ServiceRules:
         keys: condition keys and the JMESPaths of their values, for every action that has the key.
         state_keys: condition keys that the cloud fills from its state, not from parameters.
         tagging: action that is required too if a resource is created with tags.
-        lower_case: whether names are written in lower case in ARNs.
         any_resource: whether a required resource that the parameters do not name is ``*``.
 
     """
@@ -51,7 +50,6 @@ class ServiceRules:
     keys: Keys = field(default_factory=dict)
     state_keys: frozenset[str] = frozenset()
     tagging: str = ""
-    lower_case: bool = False
     any_resource: bool = False
     _by_action: dict[str, Keys] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -143,7 +141,7 @@ class ServiceRules:
                     return None
                 if value.startswith("arn:"):
                     return value
-                fields[name] = value.lower() if self.lower_case else value
+                fields[name] = value
         return _PLACEHOLDER.sub(lambda match: fields[match[1]], form)
 
     def _value(self, placeholder: str, call: ApiCall) -> str:
