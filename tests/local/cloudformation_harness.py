@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -271,3 +271,17 @@ def fresh(bench: Bench) -> Bench:
     bench.things.reset()
     bench.functions.reset()
     return bench
+
+
+@pytest.fixture(scope="module")
+def made() -> Iterator[Bench]:
+    """The cloud of a module."""
+    bench = make_bench()
+    yield bench
+    bench.cloud.stop()
+
+
+@pytest.fixture
+def bench(made: Bench) -> Bench:
+    """The cloud of the module, as it was in the beginning."""
+    return fresh(made)

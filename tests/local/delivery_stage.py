@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from events_stage import policy_for
 from roles import USER
 
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
@@ -37,13 +38,6 @@ class FakeLambda(Service):
     @operation("GetFunctionConfiguration")
     def get_function_configuration(self, _call: Call) -> dict[str, Any]:
         return {"FunctionName": "f"}
-
-
-def policy_for(service: str, action: str) -> str:
-    statement = {
-        "Effect": "Allow", "Principal": {"Service": service}, "Action": action, "Resource": "*",
-    }  # fmt: skip
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 @pytest.fixture

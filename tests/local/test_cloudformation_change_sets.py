@@ -1,25 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local.cloudformation_harness import Bench, custom, fresh, make_bench, template, thing
+from tests.local.cloudformation_harness import Bench, bench, custom, made, template, thing
 from tests.local.roles import CLOUDFORMATION, USER, delete_role, make_role, trust
 
-
-@pytest.fixture(scope="module")
-def made() -> Iterator[Bench]:
-    bench = make_bench()
-    yield bench
-    bench.cloud.stop()
-
-
-@pytest.fixture
-def bench(made: Bench) -> Bench:
-    return fresh(made)
+__all__ = ["bench", "made"]
 
 
 def _changes(change_set: dict[str, Any]) -> dict[str, tuple[str, str | None]]:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,25 +11,15 @@ from tests.local.cloudformation_harness import (
     FUNCTION_ARN,
     ROOT,
     Bench,
+    bench,
     custom,
-    fresh,
-    make_bench,
+    made,
     put,
     response_of,
     thing,
 )
 
-
-@pytest.fixture(scope="module")
-def made() -> Iterator[Bench]:
-    bench = make_bench()
-    yield bench
-    bench.cloud.stop()
-
-
-@pytest.fixture
-def bench(made: Bench) -> Bench:
-    return fresh(made)
+__all__ = ["bench", "made"]
 
 
 def _kinds(bench: Bench) -> list[str]:

@@ -9,27 +9,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local.cloudformation_harness import (
-    Bench,
-    custom,
-    fresh,
-    make_bench,
-    template,
-    thing,
-)
+from tests.local.cloudformation_harness import Bench, bench, custom, made, template, thing
 from tests.local.roles import CLOUDFORMATION, USER, delete_role, make_role, trust
 
-
-@pytest.fixture(scope="module")
-def made() -> Iterator[Bench]:
-    bench = make_bench()
-    yield bench
-    bench.cloud.stop()
-
-
-@pytest.fixture
-def bench(made: Bench) -> Bench:
-    return fresh(made)
+__all__ = ["bench", "made"]
 
 
 @pytest.fixture

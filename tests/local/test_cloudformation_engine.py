@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,20 +10,18 @@ from botocore.exceptions import ClientError
 from sageloop.local_cloud.cloudformation.cancellation import Cancellation
 from sageloop.local_cloud.cloudformation.resource_operations import ResourceOperations
 from sageloop.local_cloud.cloudformation.state import Record
-from tests.local.cloudformation_harness import THING, Bench, fresh, make_bench, template, thing
+from tests.local.cloudformation_harness import (
+    THING,
+    Bench,
+    bench,
+    made,
+    make_bench,
+    template,
+    thing,
+)
 from tests.local.roles import CLOUDFORMATION, USER, delete_role, make_role, trust
 
-
-@pytest.fixture(scope="module")
-def made() -> Iterator[Bench]:
-    bench = make_bench()
-    yield bench
-    bench.cloud.stop()
-
-
-@pytest.fixture
-def bench(made: Bench) -> Bench:
-    return fresh(made)
+__all__ = ["bench", "made"]
 
 
 REF_A = {"Ref": "A"}

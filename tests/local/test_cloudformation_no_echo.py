@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.local.cloudformation_harness import Bench, custom, fresh, make_bench, template, thing
+from tests.local.cloudformation_harness import Bench, bench, custom, made, template, thing
 
 DECLARED = {
     "Word": {"Type": "String", "NoEcho": True, "Default": "first-secret"},
@@ -23,16 +22,7 @@ SIZE = {
 }
 
 
-@pytest.fixture(scope="module")
-def made() -> Iterator[Bench]:
-    bench = make_bench()
-    yield bench
-    bench.cloud.stop()
-
-
-@pytest.fixture
-def bench(made: Bench) -> Bench:
-    return fresh(made)
+__all__ = ["bench", "made"]
 
 
 def everything_shown(bench: Bench) -> str:

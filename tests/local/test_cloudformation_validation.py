@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local.cloudformation_harness import Bench, fresh, make_bench, refusal, template, thing
+from tests.local.cloudformation_harness import Bench, bench, fresh, made, refusal, template, thing
 
 HEAD = "Resources:\n  A:\n    Type: Test::Unit::Thing\n"
 
 
-@pytest.fixture(scope="module")
-def made() -> Iterator[Bench]:
-    bench = make_bench()
-    yield bench
-    bench.cloud.stop()
-
-
-@pytest.fixture
-def bench(made: Bench) -> Bench:
-    return fresh(made)
+__all__ = ["bench", "made"]
 
 
 @pytest.mark.parametrize(

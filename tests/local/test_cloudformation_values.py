@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,25 +9,16 @@ from botocore.exceptions import ClientError
 
 from tests.local.cloudformation_harness import (
     Bench,
+    bench,
     custom,
     fresh,
-    make_bench,
+    made,
     refusal,
     template,
     thing,
 )
 
-
-@pytest.fixture(scope="module")
-def made() -> Iterator[Bench]:
-    bench = make_bench()
-    yield bench
-    bench.cloud.stop()
-
-
-@pytest.fixture
-def bench(made: Bench) -> Bench:
-    return fresh(made)
+__all__ = ["bench", "made"]
 
 
 @pytest.mark.parametrize(
