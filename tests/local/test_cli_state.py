@@ -162,9 +162,11 @@ def test_followed_log_prints_each_event_once_until_interrupted(shell: Shell) -> 
     logs.create_log_stream(logGroupName="/aws/lambda/followed", logStreamName="one")
     _put(logs, "before")
 
+    # As a terminal starts it: below a shell's background job the signal is ignored.
+    interruptible = ["env", "--default-signal=INT", COMMAND]
     with subprocess.Popen(
-        [COMMAND, "local", "logs", "/aws/lambda/followed", "--follow"], cwd=shell.folder, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [*interruptible, "local", "logs", "/aws/lambda/followed", "--follow"], cwd=shell.folder,
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as command:  # fmt: skip
         assert command.stdout is not None
         lines = [command.stdout.readline()]
