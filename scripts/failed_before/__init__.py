@@ -1,0 +1,1 @@
+"""Runs tests of today against code of before they were written."""
