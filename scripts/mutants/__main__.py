@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .catalogue import Mutant, mutants_of
+from .constants import uses_of_constant
 from .record import Results, equivalents
 from .targets import ROOT, TESTS, bound, modules
 from .worker import KILLED, LATE, SURVIVED, fork, outcome, preload
@@ -107,10 +108,16 @@ def _await_one(running: dict[int, Mutant], results: Results) -> None:
 def tests_of(mutant: Mutant, covering: dict[str, Any]) -> list[str]:
     """The tests that execute the line of a mutant, fastest first.
 
-    The lines of module constants are executed at import: then all tests of the module count.
+    The lines of a module's constants are executed at import: then those count which execute a line
+    with the constant's name; all tests of the module where there is none.
     """
     lines: dict[str, list[str]] = covering["lines"].get(mutant.module, {})
-    tests = lines.get(str(mutant.line)) or {test for each in lines.values() for test in each}
+    tests = set(lines.get(str(mutant.line), ()))
+    if not tests:
+        by_module = covering["lines"]
+        users = uses_of_constant(mutant.module, mutant.line)
+        tests = {test for name, line in users for test in by_module.get(name, {}).get(line, ())}
+    tests = tests or {test for each in lines.values() for test in each}
     seconds: dict[str, float] = covering["seconds"]
     return sorted(tests, key=lambda test: seconds[test])
 
