@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from .catalogue import Mutant, mutants_of
 from .constants import uses_of_constant
 from .record import Results, equivalents
 from .targets import ROOT, TESTS, bound, modules
-from .worker import KILLED, LATE, SURVIVED, fork, outcome, preload
+from .worker import KILLED, LATE, SURVIVED, Start, fork, outcome, preload, with_collected_tests
 
 _CACHE = ROOT / ".mutants"
 
@@ -71,24 +71,42 @@ def _run(
     waiting: Sequence[Mutant], covering: dict[str, Any], results: Results, *, jobs: int,
     until: float,
 ) -> None:  # fmt: skip
-    """Run mutants, some at a time, each in a fork of this process."""
-    if not waiting:
-        return
-    preload()
+    """Run mutants, some at a time, each in a fork of this process.
+
+    Those of imported lines are first: afterwards this process has imported everything.
+    """
+    imported: dict[str, list[str]] = covering["imported"]
+    first = [m for m in waiting if str(m.line) in imported.get(m.module, ())]
+    then = [m for m in waiting if str(m.line) not in imported.get(m.module, ())]
+
+    def run(mutants: Sequence[Mutant], start: Start) -> None:
+        _run_some(_until(mutants, until), covering, results, start=start, jobs=jobs)
+
+    if waiting:
+        preload()
+        print(f"{len(first)} mutants of lines that are executed at import", flush=True)
+        run(first, fork)
+        with_collected_tests(lambda start: run(then, start))
+
+
+def _run_some(
+    mutants: Iterable[Mutant], covering: dict[str, Any], results: Results, *, start: Start,
+    jobs: int,
+) -> None:  # fmt: skip
     running: dict[int, Mutant] = {}
     completed, begun = 0, time.monotonic()
-    for mutant in _until(waiting, until):
+    for mutant in mutants:
         tests = tests_of(mutant, covering)
         if not tests:
             results.add(mutant, SURVIVED)
             continue
-        running[fork(mutant, tests)] = mutant
+        running[start(mutant, tests)] = mutant
         while len(running) >= jobs:
             _await_one(running, results)
             completed += 1
             if completed % 50 == 0:
                 pace = completed / (time.monotonic() - begun)
-                print(f"  {completed} of {len(waiting)}, {60 * pace:.0f} a minute", flush=True)
+                print(f"  {completed}: {mutant.module}, {60 * pace:.0f} a minute", flush=True)
     while running:
         _await_one(running, results)
 

@@ -50,6 +50,11 @@ class Mutant:
     source: str
 
     @property
+    def name(self) -> str:
+        """The name by which the module is imported."""
+        return f"sageloop_runtime.{self.module.removesuffix('.py').replace('/', '.')}"
+
+    @property
     def key(self) -> str:
         """The same for the same change of the same source."""
         return hashlib.sha256(f"{self.module}\n{self.source}".encode()).hexdigest()[:16]

@@ -41,7 +41,11 @@ class _Recorder:
 
 
 def measure(file: Path) -> None:
-    """Run all tests once, and write ``{"lines": {module: {line: [test]}}, "seconds": {...}}``."""
+    """Run all tests once, and write which tests execute which lines, and how long they take.
+
+    The file has ``{"lines": {module: {line: [test]}}, "imported": {module: [line]}, "seconds":
+    {test: seconds}}``; imported lines are executed before the first test.
+    """
     measured = coverage.Coverage(
         data_file=None, source=[str(LAYER)], branch=False, config_file=False
     )  # fmt: skip
@@ -53,13 +57,17 @@ def measure(file: Path) -> None:
     if code != 0:
         sys.exit(f"the tests fail without a mutant: {', '.join(recorder.failed)}")
     lines: dict[str, dict[str, list[str]]] = defaultdict(dict)
+    imported: dict[str, list[str]] = defaultdict(list)
     data = measured.get_data()
     for path in data.measured_files():
         name = str(Path(path).relative_to(LAYER / "sageloop_runtime"))
         for line, contexts in data.contexts_by_lineno(path).items():
             tests = [context for context in contexts if context in recorder.seconds]
             lines[name][str(line)] = sorted(tests, key=recorder.seconds.__getitem__)
-    file.write_text(json.dumps({"lines": lines, "seconds": recorder.seconds}))
+            if len(tests) < len(contexts):
+                imported[name].append(str(line))
+    found = {"lines": lines, "imported": imported, "seconds": recorder.seconds}
+    file.write_text(json.dumps(found))
 
 
 def _import_all() -> None:
