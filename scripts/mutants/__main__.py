@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .catalogue import Mutant, mutants_of
-from .constants import uses_of_constant
+from .constants import is_replaceable, uses_of_constant
 from .record import Results, equivalents
 from .targets import ROOT, TESTS, bound, modules
 from .worker import KILLED, LATE, SURVIVED, Start, fork, outcome, preload, with_collected_tests
@@ -33,6 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     digest = _digest_of_tests()
     covering = _covering(digest)
     results = Results(_CACHE / "results.jsonl", digest)
+    print(f"listing the mutants of {len(chosen)} modules", flush=True)
     mutants_by_module = {name: mutants_of(name, _CACHE) for name in chosen}
     waiting = [
         m for mutants in mutants_by_module.values() for m in mutants if results.get(m) is None
@@ -71,22 +72,35 @@ def _run(
     waiting: Sequence[Mutant], covering: dict[str, Any], results: Results, *, jobs: int,
     until: float,
 ) -> None:  # fmt: skip
-    """Run mutants, some at a time, each in a fork of this process.
+    """Run mutants, some at a time, each in a fork.
 
-    Those of imported lines are first: afterwards this process has imported everything.
+    Most are forks of a process that has collected the tests; itself a fork of this one, in which
+    the mutants of what imports execute still can import their module.
     """
-    imported: dict[str, list[str]] = covering["imported"]
-    first = [m for m in waiting if str(m.line) in imported.get(m.module, ())]
-    then = [m for m in waiting if str(m.line) not in imported.get(m.module, ())]
+    imported = [mutant for mutant in waiting if _is_imported(mutant, covering)]
+    others = [mutant for mutant in waiting if not _is_imported(mutant, covering)]
 
     def run(mutants: Sequence[Mutant], start: Start) -> None:
         _run_some(_until(mutants, until), covering, results, start=start, jobs=jobs)
 
-    if waiting:
-        preload()
-        print(f"{len(first)} mutants of lines that are executed at import", flush=True)
-        run(first, fork)
-        with_collected_tests(lambda start: run(then, start))
+    if not waiting:
+        return
+    preload()
+    pid = os.fork()
+    if pid == 0:
+        with_collected_tests(lambda start: run(others, start))
+        os._exit(0)
+    if os.waitpid(pid, 0)[1] != 0:
+        sys.exit("the mutants could not be run")
+    results.read()
+    print(f"{len(imported)} mutants of what imports execute", flush=True)
+    run(imported, fork)
+
+
+def _is_imported(mutant: Mutant, covering: dict[str, Any]) -> bool:
+    """Whether a mutant changes what an import does, other than to assign a constant."""
+    imported: list[str] = covering["imported"].get(mutant.module, [])
+    return str(mutant.line) in imported and not is_replaceable(mutant.module, mutant.line)
 
 
 def _run_some(

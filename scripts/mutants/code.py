@@ -1,18 +1,41 @@
-"""Gives the functions of an imported module the code of a changed source."""
+"""Gives an imported module the functions and constants of a changed source."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from types import FunctionType, ModuleType
 from typing import Any
 
 
 def replace_code(module: ModuleType, source: str) -> None:
-    """Let the functions of a module, wherever they were imported, execute a changed source."""
+    """Let the functions of a module execute a changed source, and replace its constants.
+
+    Both wherever they were imported.
+    """
     changed = ModuleType(module.__name__)
     exec(compile(source, str(module.__file__), "exec"), changed.__dict__)  # noqa: S102
     for present, new in _functions(vars(module), vars(changed), module.__name__):
         _replace(present, new)
+    for name, value in vars(changed).items():
+        before = vars(module).get(name)
+        if not name.startswith("__") and _is_value(value) and value != before:
+            _assign(name, before, value)
+
+
+def _is_value(value: Any) -> bool:
+    """Whether a value is a constant of simple types."""
+    if isinstance(value, dict):
+        return all(map(_is_value, (*value, *value.values())))
+    if isinstance(value, frozenset | list | set | tuple):
+        return all(map(_is_value, value))
+    return value is None or isinstance(value, bool | bytes | float | int | str)
+
+
+def _assign(name: str, present: Any, new: Any) -> None:
+    for imported_name, module in list(sys.modules.items()):
+        if imported_name.startswith("sageloop_runtime") and vars(module).get(name) is present:
+            setattr(module, name, new)
 
 
 def _functions(

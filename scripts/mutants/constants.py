@@ -26,6 +26,40 @@ def uses_of_constant(module: str, line: int) -> set[tuple[str, str]]:
     return users
 
 
+def is_replaceable(module: str, line: int) -> bool:
+    """Whether a line only assigns constants that no other module uses at its import."""
+    names = _assigned(module, line)
+    if not names:
+        return False
+    for other in modules():
+        used = {name for node in _at_import(other) for name in _names(node)}
+        if used & names & _imported(other, module):
+            return False
+    return True
+
+
+def _at_import(module: str) -> Iterator[ast.AST]:
+    """What a module executes when it is imported, other than imports."""
+    for statement in _tree(module).body:
+        if isinstance(statement, ast.FunctionDef):
+            yield from (*statement.decorator_list, *_defaults(statement))
+        elif isinstance(statement, ast.ClassDef):
+            yield from (*statement.decorator_list, *statement.bases)
+            for inner in statement.body:
+                if isinstance(inner, ast.FunctionDef):
+                    yield from (*inner.decorator_list, *_defaults(inner))
+                else:
+                    yield inner
+        elif not isinstance(statement, ast.Import | ast.ImportFrom):
+            yield statement
+
+
+def _defaults(function: ast.FunctionDef) -> Iterator[ast.expr]:
+    for default in (*function.args.defaults, *function.args.kw_defaults):
+        if default is not None:
+            yield default
+
+
 @cache
 def _tree(module: str) -> ast.Module:
     return ast.parse(source_of(module).read_text())
