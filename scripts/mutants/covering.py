@@ -6,14 +6,13 @@ import json
 import sys
 import time
 from collections import defaultdict
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import coverage
 import pytest
 
-from .targets import LAYER, ROOT, TESTS, modules
+from .targets import LAYER, ROOT, TESTS, import_all
 
 OPTIONS = ("-q", "-p", "no:cacheprovider", "--confcutdir=tests", "--no-header", "-o", "addopts=")
 
@@ -51,7 +50,7 @@ def measure(file: Path) -> None:
     )  # fmt: skip
     recorder = _Recorder(measured)
     measured.start()
-    _import_all()
+    import_all()
     code = pytest.main([*OPTIONS, *TESTS], plugins=[recorder])
     measured.stop()
     if code != 0:
@@ -68,17 +67,6 @@ def measure(file: Path) -> None:
                 imported[name].append(str(line))
     found = {"lines": lines, "imported": imported, "seconds": recorder.seconds}
     file.write_text(json.dumps(found))
-
-
-def _import_all() -> None:
-    """Import the modules before the first test.
-
-    They are imported at their first use; the lines of their constants would else be those of the
-    one test that is the first.
-    """
-    sys.path.insert(0, str(LAYER))
-    for name in modules():
-        import_module(f"sageloop_runtime.{name.removesuffix('.py').replace('/', '.')}")
 
 
 if __name__ == "__main__":

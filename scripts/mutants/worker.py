@@ -7,6 +7,7 @@ a fork that imports the changed module, and collects the tests with it.
 
 from __future__ import annotations
 
+import gc
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -23,12 +24,13 @@ import pytest
 from .catalogue import Mutant
 from .code import replace_code
 from .covering import OPTIONS
-from .targets import LAYER, ROOT, TESTS
+from .targets import LAYER, ROOT, TESTS, import_all
 
 KILLED, SURVIVED, LATE = "killed", "survived", "killed by time"
 Start = Callable[[Mutant, Sequence[str]], int]
 _CPU_SECONDS = 90
 _WALL_SECONDS = 600
+_NOT_APPLIED = 99
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -73,6 +75,8 @@ class _Collected:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = {item.nodeid: item for item in session.items}
+        gc.collect()
+        gc.freeze()  # else a collection in a fork would copy the memory that it shares
 
         def start(mutant: Mutant, tests: Sequence[str]) -> int:
             pid = os.fork()
@@ -99,6 +103,7 @@ def preload() -> None:
 
 def with_collected_tests(run: Callable[[Start], None]) -> None:
     """Collect all tests, and call a function with what starts a mutant's tests in a fork."""
+    import_all()
     code = pytest.main([*OPTIONS, "-s", *TESTS], plugins=[_Collected(run)])
     if code not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
         sys.exit(f"the tests cannot be collected: {code!r}")
@@ -113,9 +118,16 @@ def fork(mutant: Mutant, tests: Sequence[str]) -> int:
 
 
 def outcome(status: int) -> str:
-    """What the end of a mutant's process means."""
+    """What the end of a mutant's process means.
+
+    Raises:
+        RuntimeError: If the change could not be applied to the imported module.
+
+    """
     if os.WIFSIGNALED(status):
         return LATE
+    if os.WEXITSTATUS(status) == _NOT_APPLIED:
+        raise RuntimeError("a change cannot be applied to its module")
     return SURVIVED if os.WEXITSTATUS(status) == 0 else KILLED
 
 
@@ -139,9 +151,13 @@ def _run(mutant: Mutant, tests: Sequence[str]) -> int:
 
 
 def _run_items(mutant: Mutant, items: Sequence[pytest.Item], session: pytest.Session) -> int:
-    _limit()
     try:
         replace_code(sys.modules[mutant.name], mutant.source)
+    except Exception as error:
+        print(f"{mutant.module}:{mutant.line} {mutant.operator}: {error!r}", flush=True)
+        return _NOT_APPLIED
+    _limit()
+    try:
         for item, following in zip(items, [*items[1:], None], strict=True):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if session.testsfailed:
