@@ -9,14 +9,15 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from .catalogue import Mutant, mutants_of
+from .constants import is_replaceable, uses_of_constant
 from .record import Results, equivalents
 from .targets import ROOT, TESTS, bound, modules
-from .worker import KILLED, LATE, SURVIVED, fork, outcome, preload
+from .worker import KILLED, LATE, SURVIVED, Start, fork, outcome, preload, with_collected_tests
 
 _CACHE = ROOT / ".mutants"
 
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     digest = _digest_of_tests()
     covering = _covering(digest)
     results = Results(_CACHE / "results.jsonl", digest)
+    print(f"listing the mutants of {len(chosen)} modules", flush=True)
     mutants_by_module = {name: mutants_of(name, _CACHE) for name in chosen}
     waiting = [
         m for mutants in mutants_by_module.values() for m in mutants if results.get(m) is None
@@ -70,24 +72,55 @@ def _run(
     waiting: Sequence[Mutant], covering: dict[str, Any], results: Results, *, jobs: int,
     until: float,
 ) -> None:  # fmt: skip
-    """Run mutants, some at a time, each in a fork of this process."""
+    """Run mutants, some at a time, each in a fork.
+
+    Most are forks of a process that has collected the tests; itself a fork of this one, in which
+    the mutants of what imports execute still can import their module.
+    """
+    imported = [mutant for mutant in waiting if _is_imported(mutant, covering)]
+    others = [mutant for mutant in waiting if not _is_imported(mutant, covering)]
+
+    def run(mutants: Sequence[Mutant], start: Start) -> None:
+        _run_some(_until(mutants, until), covering, results, start=start, jobs=jobs)
+
     if not waiting:
         return
     preload()
+    pid = os.fork()
+    if pid == 0:
+        with_collected_tests(lambda start: run(others, start))
+        os._exit(0)
+    if os.waitpid(pid, 0)[1] != 0:
+        sys.exit("the mutants could not be run")
+    results.read()
+    print(f"{len(imported)} mutants of what imports execute", flush=True)
+    run(imported, fork)
+
+
+def _is_imported(mutant: Mutant, covering: dict[str, Any]) -> bool:
+    """Whether a mutant changes what an import does, other than to assign a constant."""
+    imported: list[str] = covering["imported"].get(mutant.module, [])
+    return str(mutant.line) in imported and not is_replaceable(mutant.module, mutant.line)
+
+
+def _run_some(
+    mutants: Iterable[Mutant], covering: dict[str, Any], results: Results, *, start: Start,
+    jobs: int,
+) -> None:  # fmt: skip
     running: dict[int, Mutant] = {}
     completed, begun = 0, time.monotonic()
-    for mutant in _until(waiting, until):
+    for mutant in mutants:
         tests = tests_of(mutant, covering)
         if not tests:
             results.add(mutant, SURVIVED)
             continue
-        running[fork(mutant, tests)] = mutant
+        running[start(mutant, tests)] = mutant
         while len(running) >= jobs:
             _await_one(running, results)
             completed += 1
             if completed % 50 == 0:
                 pace = completed / (time.monotonic() - begun)
-                print(f"  {completed} of {len(waiting)}, {60 * pace:.0f} a minute", flush=True)
+                print(f"  {completed}: {mutant.module}, {60 * pace:.0f} a minute", flush=True)
     while running:
         _await_one(running, results)
 
@@ -107,10 +140,16 @@ def _await_one(running: dict[int, Mutant], results: Results) -> None:
 def tests_of(mutant: Mutant, covering: dict[str, Any]) -> list[str]:
     """The tests that execute the line of a mutant, fastest first.
 
-    The lines of module constants are executed at import: then all tests of the module count.
+    The lines of a module's constants are executed at import: then those count which execute a line
+    with the constant's name; all tests of the module where there is none.
     """
     lines: dict[str, list[str]] = covering["lines"].get(mutant.module, {})
-    tests = lines.get(str(mutant.line)) or {test for each in lines.values() for test in each}
+    tests = set(lines.get(str(mutant.line), ()))
+    if not tests:
+        by_module = covering["lines"]
+        users = uses_of_constant(mutant.module, mutant.line)
+        tests = {test for name, line in users for test in by_module.get(name, {}).get(line, ())}
+    tests = tests or {test for each in lines.values() for test in each}
     seconds: dict[str, float] = covering["seconds"]
     return sorted(tests, key=lambda test: seconds[test])
 

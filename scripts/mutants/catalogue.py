@@ -50,6 +50,11 @@ class Mutant:
     source: str
 
     @property
+    def name(self) -> str:
+        """The name by which the module is imported."""
+        return f"sageloop_runtime.{self.module.removesuffix('.py').replace('/', '.')}"
+
+    @property
     def key(self) -> str:
         """The same for the same change of the same source."""
         return hashlib.sha256(f"{self.module}\n{self.source}".encode()).hexdigest()[:16]
@@ -120,7 +125,7 @@ def _is_used(name: str) -> bool:
 
 
 def _excluded_lines(source: str) -> set[int]:
-    """Lines of log calls, imports, annotations and the decorators of classes."""
+    """Lines of log calls, imports, annotations, types and the decorators of classes."""
     excluded: set[int] = set()
     for node in ast.walk(ast.parse(source)):
         if (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "log") or isinstance(
@@ -138,7 +143,16 @@ def _excluded_lines(source: str) -> set[int]:
             excluded |= {decorator.lineno for decorator in node.decorator_list}
         if isinstance(node, ast.For) and all(map(_is_log, node.body)):
             excluded.add(node.lineno)
+        if isinstance(node, ast.Assign) and _is_type(node.value):
+            excluded |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     return excluded
+
+
+def _is_type(value: ast.expr) -> bool:
+    """Whether a value is a type with arguments, such as ``Callable[[str], None]``."""
+    return isinstance(value, ast.Subscript) and getattr(value.value, "id", "") in {
+        "Callable", "Mapping", "Sequence", "dict", "list", "tuple",
+    }  # fmt: skip
 
 
 def _is_log(statement: ast.stmt) -> bool:

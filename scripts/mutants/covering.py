@@ -6,14 +6,13 @@ import json
 import sys
 import time
 from collections import defaultdict
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import coverage
 import pytest
 
-from .targets import LAYER, ROOT, TESTS, modules
+from .targets import LAYER, ROOT, TESTS, import_all
 
 OPTIONS = ("-q", "-p", "no:cacheprovider", "--confcutdir=tests", "--no-header", "-o", "addopts=")
 
@@ -41,36 +40,33 @@ class _Recorder:
 
 
 def measure(file: Path) -> None:
-    """Run all tests once, and write ``{"lines": {module: {line: [test]}}, "seconds": {...}}``."""
+    """Run all tests once, and write which tests execute which lines, and how long they take.
+
+    The file has ``{"lines": {module: {line: [test]}}, "imported": {module: [line]}, "seconds":
+    {test: seconds}}``; imported lines are executed before the first test.
+    """
     measured = coverage.Coverage(
         data_file=None, source=[str(LAYER)], branch=False, config_file=False
     )  # fmt: skip
     recorder = _Recorder(measured)
     measured.start()
-    _import_all()
+    import_all()
     code = pytest.main([*OPTIONS, *TESTS], plugins=[recorder])
     measured.stop()
     if code != 0:
         sys.exit(f"the tests fail without a mutant: {', '.join(recorder.failed)}")
     lines: dict[str, dict[str, list[str]]] = defaultdict(dict)
+    imported: dict[str, list[str]] = defaultdict(list)
     data = measured.get_data()
     for path in data.measured_files():
         name = str(Path(path).relative_to(LAYER / "sageloop_runtime"))
         for line, contexts in data.contexts_by_lineno(path).items():
             tests = [context for context in contexts if context in recorder.seconds]
             lines[name][str(line)] = sorted(tests, key=recorder.seconds.__getitem__)
-    file.write_text(json.dumps({"lines": lines, "seconds": recorder.seconds}))
-
-
-def _import_all() -> None:
-    """Import the modules before the first test.
-
-    They are imported at their first use; the lines of their constants would else be those of the
-    one test that is the first.
-    """
-    sys.path.insert(0, str(LAYER))
-    for name in modules():
-        import_module(f"sageloop_runtime.{name.removesuffix('.py').replace('/', '.')}")
+            if len(tests) < len(contexts):
+                imported[name].append(str(line))
+    found = {"lines": lines, "imported": imported, "seconds": recorder.seconds}
+    file.write_text(json.dumps(found))
 
 
 if __name__ == "__main__":

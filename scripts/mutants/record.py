@@ -27,8 +27,12 @@ class Results:
         self._file = file
         self._tests = tests
         self._known: dict[str, tuple[str, str]] = {}
-        if file.exists():
-            for line in file.read_text().splitlines():
+        self.read()
+
+    def read(self) -> None:
+        """Read what this and other processes have kept."""
+        if self._file.exists():
+            for line in self._file.read_text().splitlines():
                 key, outcome, of = json.loads(line)
                 self._known[key] = (outcome, of)
 

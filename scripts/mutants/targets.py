@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -38,3 +40,14 @@ def bound(name: str) -> float:
 def source_of(name: str) -> Path:
     """The file of a module."""
     return LAYER / "sageloop_runtime" / name
+
+
+def import_all() -> None:
+    """Import the modules before the first test.
+
+    They are imported at their first use; the lines of their constants would else be those of the
+    one test that is the first.
+    """
+    sys.path.insert(0, str(LAYER))
+    for name in modules():
+        import_module(f"sageloop_runtime.{name.removesuffix('.py').replace('/', '.')}")
