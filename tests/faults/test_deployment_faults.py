@@ -119,6 +119,28 @@ def test_44_unknown_request_type_fails_with_its_name(fresh: World) -> None:
     assert "'Import'" in answer["Reason"]
 
 
+def test_44_members_that_documents_lack_or_have_besides_are_accepted(world: World) -> None:
+    job = {k: v for k, v in job_document().items() if k in {"job", "request"}}
+    serving = {
+        k: v for k, v in serving_document().items() if k in {"endpoint_name", "model", "config"}
+    }
+    more = {"ServiceToken": "arn", "ServiceTimeout": "3600", "Later": ["x"]}
+    for function, name, properties, document in (
+        ("job_resource", JOB, {"Job": JOB}, job),
+        ("champion_endpoint_resource", ENDPOINT, {"EndpointName": ENDPOINT}, serving),
+    ):
+        text = json.dumps({**document, "later": {"member": 1}})
+        event = {**properties, **more, "Document": text}
+        answer = world.resource(function, "Update", event, physical=name)
+        assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", name)
+    world.move_endpoint()
+    world.drain()
+    row = champion(world)
+    assert (row["state"], row["config_name"]) == ("live", world.endpoint["EndpointConfigName"])
+    world.deliver("start_training", world.data_event("v2"))
+    assert len(world.running_jobs()) == 1
+
+
 def test_45_deployment_without_changes_starts_no_rollout(world: World) -> None:
     properties = {"EndpointName": ENDPOINT, "Document": json.dumps(serving_document())}
     world.resource("champion_endpoint_resource", "Update", properties, physical=ENDPOINT)

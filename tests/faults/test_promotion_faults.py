@@ -103,6 +103,27 @@ def test_29_promotion_waits_for_a_busy_endpoint(world: World) -> None:
     assert champion(world)["state"] == "live"
 
 
+def test_29_endpoint_that_sagemaker_updates_is_left_alone_and_reported_once_overdue(
+    world: World,
+) -> None:
+    served = world.endpoint["EndpointConfigName"]
+    world.endpoint["EndpointStatus"] = "SystemUpdating"
+    world.challenge()
+    for _ in range(12):
+        world.now += HOUR
+        world.reconcile()
+    assert champion(world)["state"] == "promoting"
+    assert ["SystemUpdating" in alert for alert in world.alerts_sent] == [True]
+    assert world.counts["sagemaker:UpdateEndpoint"] == world.counts["sagemaker:DeleteEndpoint"] == 0
+    assert served in world.configs
+    world.endpoint["EndpointStatus"] = "InService"
+    world.reconcile()
+    world.move_endpoint()
+    world.drain()
+    assert champion(world)["state"] == "live"
+    assert world.counts["sagemaker:UpdateEndpoint"] == 1
+
+
 def test_30_configuration_that_is_not_visible_yet_is_retried(world: World) -> None:
     world.invisible_config_calls = 2
     world.challenge()
