@@ -46,17 +46,23 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 class _Selection:
-    """Runs the chosen tests of the collected files, in the given order."""
+    """Runs the chosen tests of the collected files, in the given order.
+
+    A test without parameters in its name stands for those of all its parameters.
+    """
 
     def __init__(self, tests: Sequence[str]) -> None:
         self._place = {test: place for place, test in enumerate(tests)}
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = sorted(
-            (item for item in items if item.nodeid in self._place),
-            key=lambda item: self._place[item.nodeid],
-        )
+        places = [(self._place_of(item), item) for item in items]
+        chosen = [(place, item) for place, item in places if place is not None]
+        items[:] = [item for _, item in sorted(chosen, key=lambda each: each[0])]
+
+    def _place_of(self, item: pytest.Item) -> int | None:
+        whole = item.nodeid.partition("[")[0]
+        return self._place.get(item.nodeid, self._place.get(whole))
 
 
 def preload() -> None:
@@ -72,8 +78,8 @@ def preload() -> None:
         fake_client._model(service)
 
 
-def fork(mutant: Mutant, tests: Sequence[str]) -> int:
-    """Start a mutant's tests; the process's id."""
+def fork(mutant: Mutant | None, tests: Sequence[str]) -> int:
+    """Start a mutant's tests, or without a mutant those of the sources; the process's id."""
     pid = os.fork()
     if pid == 0:
         os._exit(_run(mutant, tests))
@@ -87,14 +93,15 @@ def outcome(status: int) -> str:
     return SURVIVED if os.WEXITSTATUS(status) == 0 else KILLED
 
 
-def _run(mutant: Mutant, tests: Sequence[str]) -> int:
+def _run(mutant: Mutant | None, tests: Sequence[str]) -> int:
     silent = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(silent, stream)
     resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
     with suppress(ValueError):
         signal.alarm(_WALL_SECONDS)
-    sys.meta_path.insert(0, _Finder(mutant))
+    if mutant is not None:
+        sys.meta_path.insert(0, _Finder(mutant))
     files = sorted({test.partition("::")[0] for test in tests})
     try:
         return int(pytest.main([*OPTIONS, "-x", *files], plugins=[_Selection(tests)]))

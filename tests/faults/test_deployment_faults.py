@@ -37,6 +37,7 @@ def test_39_malformed_document_fails_in_one_line(fresh: World) -> None:
 
 
 def test_41_deletion_of_a_resource_that_was_never_created_succeeds(fresh: World) -> None:
+    rows = dict(fresh.rows)
     for function, name, properties in (
         ("job_resource", "Logical", {"Job": "x", "Document": "?"}),
         ("champion_endpoint_resource", "other", {"EndpointName": "other", "Document": "?"}),
@@ -44,6 +45,7 @@ def test_41_deletion_of_a_resource_that_was_never_created_succeeds(fresh: World)
         answer = fresh.resource(function, "Delete", properties, physical=name)
         assert answer["Status"] == "SUCCESS"
         assert answer["PhysicalResourceId"] == name
+    assert fresh.rows == rows
 
 
 def test_42_rollback_update_stops_what_the_failed_update_started(fresh: World) -> None:
@@ -142,9 +144,12 @@ def test_44_members_that_documents_lack_or_have_besides_are_accepted(world: Worl
 
 
 def test_45_deployment_without_changes_starts_no_rollout(world: World) -> None:
+    before = champion(world)
     properties = {"EndpointName": ENDPOINT, "Document": json.dumps(serving_document())}
     world.resource("champion_endpoint_resource", "Update", properties, physical=ENDPOINT)
+    world.reconcile()
     assert world.counts["sagemaker:UpdateEndpoint"] == 0
+    assert champion(world) == before
 
 
 def test_45_deployment_with_another_document_rolls_the_same_model_out(world: World) -> None:
@@ -208,6 +213,8 @@ def test_51_redriven_dead_letters_change_nothing(world: World) -> None:
     for _ in range(3):
         world.deliver(function, event)
     assert len(world.running_jobs()) == 1
+    assert len(world.metric("TriggersSuppressed", Reason="duplicate")) == 2
+    assert "pending" not in loop(world)
 
 
 def test_lost_alarm_event_is_repaired(world: World) -> None:

@@ -243,13 +243,11 @@ def test_14_skewed_clocks_start_no_second_job(world: World) -> None:
 def test_15_lost_rows_start_no_second_job(world: World) -> None:
     event = world.data_event("v2")
     world.deliver("start_training", event)
-    for row_id in [row for row in world.rows if row.startswith("trigger#")]:
-        del world.rows[row_id]
-    world.deliver("start_training", event)
-    assert len(world.running_jobs()) == 1
-    del world.rows[f"loop#{JOB}"]
-    world.deliver("start_training", event)
-    assert len(world.running_jobs()) == 1
+    for lost in ({"trigger"}, {"trigger", "loop"}):
+        for row_id in [row for row in world.rows if row.partition("#")[0] in lost]:
+            del world.rows[row_id]
+        world.deliver("start_training", event)
+        assert len(world.running_jobs()) == 1
 
 
 def test_15_lost_rows_start_no_concluded_job_again(world: World) -> None:
@@ -353,6 +351,21 @@ def test_23_lost_completion_event_is_repaired_and_three_events_promote_once(worl
     world.drain()
     assert len(world.packages) == 2
     assert world.counts["sagemaker:UpdateEndpoint"] == 1
+
+
+def test_23_registration_whose_record_was_lost_is_found_later(world: World) -> None:
+    world.deliver("start_training", world.data_event("v2"))
+    world.failures["dynamodb:UpdateItem"] = [client_error("Throttling", "slow")] * 3
+    world.lose_events = True
+    name = world.only_job()
+    world.finish(name, metric=5.0)
+    world.deliver("on_job_change", {"time": iso(world.now), "detail": {"TrainingJobName": name}})
+    assert (len(world.dead), len(world.packages)) == (1, 2)
+    world.now += 2 * DAY
+    world.reconcile()
+    assert len(world.packages) == 2
+    assert world.row(f"result#{name}")["package_arn"] == world.packages[1]["ModelPackageArn"]
+    assert "in_flight" not in loop(world)
 
 
 @pytest.mark.parametrize(
