@@ -81,7 +81,9 @@ class ChangedTree:
         os.utime(path, (at, at))
 
     def _pytest(self, tests: Sequence[str]) -> tuple[int, str]:
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "PYTHON"))}
+        environment = {
+            k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "PYTHON"))
+        }
         ended = subprocess.run(
             [sys.executable, "-m", "pytest", *_OPTIONS, *tests], cwd=self._folder, check=False,
             env={**environment, "PYTHONPATH": str(self._folder)}, text=True,

@@ -70,8 +70,12 @@ def preload() -> None:
     sys.path[:0] = [str(LAYER), str(ROOT / "tests" / "faults")]
     import boto3  # noqa: F401
     import fake_client
-    import hypothesis  # noqa: F401
+    import hypothesis
     import moto  # noqa: F401
+
+    # One failing sequence is enough: none is searched for that is shorter.
+    hypothesis.settings.register_profile("mutants", phases=[hypothesis.Phase.generate])
+    hypothesis.settings.load_profile("mutants")
 
     for service in ("application-autoscaling", "cloudwatch", "dynamodb", "ec2", "events", "kms",
                     "lambda", "s3", "sagemaker", "sagemaker-runtime", "sns"):  # fmt: skip

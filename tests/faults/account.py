@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+from contextlib import suppress
 from typing import Any
 
+from botocore.exceptions import ClientError
 from documents import ENDPOINT, HOUR, JOB, RULES, job_document, serving_document
 from fake_client import client_error
+from sageloop_runtime.aws.state_table import from_attribute
 from sageloop_runtime.times import iso
 from world import World
 
@@ -92,6 +95,16 @@ class Account(World):
         self.stale_lists -= 1
         return {member: answer[member][1:]}
 
+    def redrive(self) -> None:
+        """Queue the dead letters again."""
+        self.queue += [(function, event) for function, event, _ in self.dead]
+        self.dead = []
+
+    def stored(self, row_id: str) -> dict[str, Any]:
+        """A row as it is stored, without a call."""
+        row = self.rows.get(row_id, {})
+        return {key: from_attribute(value) for key, value in row.items()}
+
     def postpone(self, hours: float) -> None:
         """Deliver the first event of the queue hours later."""
         if self.queue:
@@ -130,7 +143,8 @@ class Account(World):
         self.manual_configs += 1
         name = f"manual-{self.manual_configs}"
         self.configs[name] = config
-        self._update_endpoint(EndpointName=ENDPOINT, EndpointConfigName=name)
+        with suppress(ClientError):  # it is in progress, or the configuration not visible yet
+            self._update_endpoint(EndpointName=ENDPOINT, EndpointConfigName=name)
 
     def repair_manually(self) -> None:
         """What a person does who follows the alerts, and what ends by itself."""

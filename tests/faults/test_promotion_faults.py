@@ -304,6 +304,25 @@ def test_37_promotion_killed_at_any_call_converges_when_repeated(
     assert len(world.configs) <= 3
 
 
+def test_37_list_without_the_newest_configuration_deletes_no_model_in_service(
+    world: World,
+) -> None:
+    complete = world._list_endpoint_configs
+
+    def stale(**request: Any) -> Any:
+        return {"EndpointConfigs": complete(**request)["EndpointConfigs"][1:]}
+
+    world._list_endpoint_configs = stale
+    for metric in (5.0, 4.0, 3.0):
+        world.now += DAY
+        world.challenge(metric=metric)
+        world.move_endpoint()
+        world.drain()
+        served = world.configs[world.endpoint["EndpointConfigName"]]
+        assert served["ProductionVariants"][0]["ModelName"] in world.models
+    assert len(world.configs) < 4
+
+
 def test_38_deployment_during_a_rollout_is_rolled_out_after_it(world: World) -> None:
     world.challenge()
     text = json.dumps(serving_document(keep_configs=2))
