@@ -15,8 +15,8 @@ of the sources with which that test fails. `make fault-cases` applies the change
 the tree itself, and runs exactly the named tests: with the sources as they are they must pass.
 
 The tests under `tests/faults` run the functions against a simulated AWS, those under `tests/local`
-against the local cloud; the others judge templates. What neither can tell is in
-[limits.md](limits.md).
+against the local cloud; the others check templates. What cannot be verified without an account is
+listed in [limits.md](limits.md).
 """
 _HEAD = "| | fault | expected | test | change that fails it |\n| --- | --- | --- | --- | --- |\n"
 _PROMISES = "| | promise | test | change that fails it |\n| --- | --- | --- | --- |\n"

@@ -103,7 +103,7 @@ def test_29_promotion_waits_for_a_busy_endpoint(world: World) -> None:
     assert champion(world)["state"] == "live"
 
 
-def test_29_endpoint_that_sagemaker_updates_is_left_alone_and_reported_once_overdue(
+def test_29_endpoint_that_sagemaker_updates_is_not_changed_and_reported_once_overdue(
     world: World,
 ) -> None:
     served = world.endpoint["EndpointConfigName"]

@@ -298,7 +298,7 @@ def test_18_refused_request_is_final_and_alerts(world: World) -> None:
     assert len(world.running_jobs()) == 1
 
 
-def test_19_interrupted_spot_job_goes_on_and_is_concluded_once(world: World) -> None:
+def test_19_interrupted_spot_job_continues_and_is_concluded_once(world: World) -> None:
     world.deliver("start_training", world.data_event("v2"))
     name = world.only_job()
     world.jobs[name]["SecondaryStatus"] = "Interrupted"
@@ -353,7 +353,7 @@ def test_23_lost_completion_event_is_repaired_and_three_events_promote_once(worl
     assert world.counts["sagemaker:UpdateEndpoint"] == 1
 
 
-def test_23_registration_whose_record_was_lost_is_found_later(world: World) -> None:
+def test_23_registration_whose_record_was_lost_is_not_repeated(world: World) -> None:
     world.deliver("start_training", world.data_event("v2"))
     world.failures["dynamodb:UpdateItem"] = [client_error("Throttling", "slow")] * 3
     world.lose_events = True
