@@ -26,7 +26,8 @@ REST := frameworks or fidelity
 LONG := long or $(REST)
 
 .PHONY: help setup setup-demo demo examples frameworks test-unit test test-long test-rest test-all \
-  slow-report functions-python fidelity check bench format lock docs words integ mutants policy-mutants clean
+  slow-report functions-python fidelity check bench format lock docs words integ mutants fault-cases \
+  policy-mutants clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -164,6 +165,9 @@ slow-report: setup ## what takes over 5 s of CPU and is not marked slow
 
 mutants: setup .venv-mutants/.ready ## which changes of the functions' code no test notices
 	PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONHASHSEED=0 .venv-mutants/bin/python -m scripts.mutants $(MUTANTS)
+
+fault-cases: setup .venv-mutants/.ready ## each fault's test notices that its remedy is gone (10 minutes)
+	PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONHASHSEED=0 .venv-mutants/bin/python -m scripts.fault_cases $(CASES)
 
 policy-mutants: setup ## which permissions of the project's roles the demo does not need
 	$(BIN)/python -m scripts.policy_mutants

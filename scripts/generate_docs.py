@@ -7,11 +7,18 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from scripts import acknowledgments_page, coverage_page, features_page, settings_page
+from scripts import (
+    acknowledgments_page,
+    coverage_page,
+    fault_cases_page,
+    features_page,
+    settings_page,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES: dict[str, Callable[[], str]] = {
     "docs/local-cloud-coverage.md": coverage_page.render,
+    "docs/fault-cases.md": fault_cases_page.render,
     "docs/features.md": features_page.render,
     "docs/acknowledgments.md": acknowledgments_page.render,
     "docs/settings.md": settings_page.render,

@@ -84,24 +84,44 @@ def _mutants(module: str) -> list[Mutant]:
     return sorted(distinct.values(), key=lambda mutant: (mutant.line, mutant.operator))
 
 
-def _of_cosmic_ray(module: str, path: Path) -> Iterator[Mutant]:
+def mutants_at(module: str, operator: str, text: str) -> list[Mutant]:
+    """The mutants of one operator on the lines with a text, in the order of their places.
+
+    Args:
+        module: The module's path below the package.
+        operator: The operator's name.
+        text: A line of the module, without indentation.
+
+    """
+    path = source_of(module)
+    mutants = [*_of_cosmic_ray(module, path, operator=operator, text=text)]
+    if not mutants:
+        mutants = [each for each in _of_ours(module, path) if each.operator == operator]
+    return [each for each in mutants if each.text == text]
+
+
+def _of_cosmic_ray(
+    module: str, path: Path, *, operator: str | None = None, text: str | None = None
+) -> Iterator[Mutant]:
+    """The mutants of cosmic-ray's operators: of all, or of one on the lines with a text."""
     source = path.read_text()
     lines, excluded = source.splitlines(), _excluded_lines(source)
     for name in sorted(operator_names()):
-        if not _is_used(name.partition("/")[2]):
+        short = name.partition("/")[2]
+        if not _is_used(short) or operator not in {None, short}:
             continue
-        operator = get_operator(name)()
+        change = get_operator(name)()
         positions = [
             position for node in ast_nodes(get_ast(source))
-            for position in operator.mutation_positions(node)
+            for position in change.mutation_positions(node)
         ]  # fmt: skip
         for occurrence, ((line, _), _) in enumerate(positions):
-            if line in excluded:
+            own = lines[line - 1].strip()
+            if line in excluded or text not in {None, own}:
                 continue
-            mutated = mutate_code(source, operator, occurrence)
+            mutated = mutate_code(source, change, occurrence)
             if mutated is not None and _compiles(mutated):
-                yield Mutant(module=module, operator=name.partition("/")[2], line=line,
-                             text=lines[line - 1].strip(), source=mutated)  # fmt: skip
+                yield Mutant(module=module, operator=short, line=line, text=own, source=mutated)
 
 
 def _of_ours(module: str, path: Path) -> Iterator[Mutant]:

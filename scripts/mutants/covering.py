@@ -14,7 +14,8 @@ import pytest
 
 from .targets import LAYER, ROOT, TESTS, import_all
 
-OPTIONS = ("-q", "-p", "no:cacheprovider", "--confcutdir=tests", "--no-header", "-o", "addopts=")
+OPTIONS = ("-q", "-p", "no:cacheprovider", "--confcutdir=tests", "--no-header", "-o", "addopts=",
+           "-m", "not long")  # fmt: skip
 
 
 class _Recorder:

@@ -53,17 +53,23 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 class _Selection:
-    """Runs the chosen tests of the collected files, in the given order."""
+    """Runs the chosen tests of the collected files, in the given order.
+
+    A test without parameters in its name stands for those of all its parameters.
+    """
 
     def __init__(self, tests: Sequence[str]) -> None:
         self._place = {test: place for place, test in enumerate(tests)}
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = sorted(
-            (item for item in items if item.nodeid in self._place),
-            key=lambda item: self._place[item.nodeid],
-        )
+        places = [(self._place_of(item), item) for item in items]
+        chosen = [(place, item) for place, item in places if place is not None]
+        items[:] = [item for _, item in sorted(chosen, key=lambda each: each[0])]
+
+    def _place_of(self, item: pytest.Item) -> int | None:
+        whole = item.nodeid.partition("[")[0]
+        return self._place.get(item.nodeid, self._place.get(whole))
 
 
 class _Collected:
@@ -93,8 +99,12 @@ def preload() -> None:
     sys.path[:0] = [str(LAYER), str(ROOT / "tests" / "faults")]
     import boto3  # noqa: F401
     import fake_client
-    import hypothesis  # noqa: F401
+    import hypothesis
     import moto  # noqa: F401
+
+    # One failing sequence is enough: none is searched for that is shorter.
+    hypothesis.settings.register_profile("mutants", phases=[hypothesis.Phase.generate])
+    hypothesis.settings.load_profile("mutants")
 
     for service in ("application-autoscaling", "cloudwatch", "dynamodb", "ec2", "events", "kms",
                     "lambda", "s3", "sagemaker", "sagemaker-runtime", "sns"):  # fmt: skip
@@ -109,8 +119,8 @@ def with_collected_tests(run: Callable[[Start], None]) -> None:
         sys.exit(f"the tests cannot be collected: {code!r}")
 
 
-def fork(mutant: Mutant, tests: Sequence[str]) -> int:
-    """Start a mutant's tests in a fork that imports the changed module; the process's id."""
+def fork(mutant: Mutant | None, tests: Sequence[str]) -> int:
+    """Start a mutant's tests, or without a mutant those of the sources; the process's id."""
     pid = os.fork()
     if pid == 0:
         os._exit(_run(mutant, tests))
@@ -140,9 +150,10 @@ def _limit() -> None:
         signal.alarm(_WALL_SECONDS)
 
 
-def _run(mutant: Mutant, tests: Sequence[str]) -> int:
+def _run(mutant: Mutant | None, tests: Sequence[str]) -> int:
     _limit()
-    sys.meta_path.insert(0, _Finder(mutant))
+    if mutant is not None:
+        sys.meta_path.insert(0, _Finder(mutant))
     files = sorted({test.partition("::")[0] for test in tests})
     try:
         return int(pytest.main([*OPTIONS, "-x", *files], plugins=[_Selection(tests)]))

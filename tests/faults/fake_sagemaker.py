@@ -7,9 +7,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from documents import ENDPOINT, GROUP, START
+from documents import ENDPOINT, GROUP, HOUR, START
 from fake_client import client_error
 from fake_jobs import Jobs
+
+_TOKEN_SECONDS = 8 * HOUR
+"""AWS does not document how long it knows a client token: nothing may rely on more than hours."""
 
 
 class SageMaker(Jobs):
@@ -19,6 +22,7 @@ class SageMaker(Jobs):
         super().__init__()
         self.now = START
         self.packages: list[dict[str, Any]] = []
+        self.client_tokens: dict[str, tuple[str, float]] = {}
         self.models: dict[str, dict[str, Any]] = {}
         self.configs: dict[str, dict[str, Any]] = {}
         self.endpoint: dict[str, Any] | None = None
@@ -31,12 +35,13 @@ class SageMaker(Jobs):
     # the registry
 
     def _create_model_package(self, **request: Any) -> Any:
-        for package in self.packages:
-            if package["ClientToken"] == request["ClientToken"]:
-                return {"ModelPackageArn": package["ModelPackageArn"]}
+        known, at = self.client_tokens.get(request["ClientToken"], ("", -_TOKEN_SECONDS))
+        if self.now - at < _TOKEN_SECONDS:
+            return {"ModelPackageArn": known}
         arn = f"arn:aws:sagemaker:eu-west-1:123456789012:model-package/{GROUP}/"
         arn += str(len(self.packages) + 1)
         self.packages.append({**request, "ModelPackageArn": arn})
+        self.client_tokens[request["ClientToken"]] = (arn, self.now)
         detail = {"ModelPackageGroupName": GROUP, "ModelPackageArn": arn}
         if request["ModelApprovalStatus"] == "Approved":
             self.emit("promote", "aws.sagemaker", "SageMaker Model Package State Change", detail)

@@ -17,6 +17,7 @@ class Stores:
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[str, Any]] = {}
+        self.rows_before: dict[str, dict[str, Any] | None] = {}
         self.objects: dict[tuple[str, str], bytes] = {}
         self.alarms: dict[str, dict[str, Any]] = {}
         self.metrics: list[dict[str, Any]] = []
@@ -30,15 +31,19 @@ class Stores:
 
     # dynamodb
 
-    def _get_item(self, Key: Any, **_: Any) -> Any:
-        row = self.rows.get(Key["id"]["S"])
+    def _get_item(self, Key: Any, ConsistentRead: bool = False, **_: Any) -> Any:
+        """The row; without a consistent read, as it was before the last write."""
+        row_id = Key["id"]["S"]
+        row = self.rows.get(row_id)
+        if not ConsistentRead:
+            row = self.rows_before.get(row_id, row)
         return {} if row is None else {"Item": {**row, **Key}}
 
     def _put_item(self, Item: Any, ConditionExpression: str | None = None, **_: Any) -> Any:
         row_id = Item["id"]["S"]
         if ConditionExpression is not None and row_id in self.rows:
             raise client_error("ConditionalCheckFailedException", "The conditional request failed")
-        self.rows[row_id] = dict(Item)
+        self._write(row_id, dict(Item))
 
     def _update_item(
         self, Key: Any, UpdateExpression: str, ExpressionAttributeNames: Any,
@@ -55,10 +60,15 @@ class Stores:
             row[names[left]] = _value(right, row, names, values)
         for item in match[2].split(", ") if match[2] else []:
             row.pop(names[item], None)
-        self.rows[Key["id"]["S"]] = row
+        self._write(Key["id"]["S"], row)
 
     def _delete_item(self, Key: Any, **_: Any) -> Any:
-        self.rows.pop(Key["id"]["S"], None)
+        self._write(Key["id"]["S"], None)
+
+    def _write(self, row_id: str, row: dict[str, Any] | None) -> None:
+        self.rows_before[row_id] = self.rows.pop(row_id, None)
+        if row is not None:
+            self.rows[row_id] = row
 
     # s3
 
@@ -91,11 +101,17 @@ class Stores:
 
     # the rest
 
-    def _describe_alarms(self, AlarmNames: list[str], **_: Any) -> Any:
+    def _describe_alarms(
+        self, AlarmNames: list[str], AlarmTypes: list[str] | None = None, **_: Any
+    ) -> Any:
+        """The alarms of the types; without any only metric alarms, as CloudWatch documents."""
+        types = ["MetricAlarm"] if AlarmTypes is None else AlarmTypes
         alarms = [self.alarms[n] for n in AlarmNames if n in self.alarms]
+        metric = [each for each in alarms if "AlarmRule" not in each]
+        composite = [each for each in alarms if "AlarmRule" in each]
         return {
-            "MetricAlarms": [each for each in alarms if "AlarmRule" not in each],
-            "CompositeAlarms": [each for each in alarms if "AlarmRule" in each],
+            "MetricAlarms": metric if "MetricAlarm" in types else [],
+            "CompositeAlarms": composite if "CompositeAlarm" in types else [],
         }
 
     def _put_metric_data(self, Namespace: str, MetricData: list[Any]) -> Any:

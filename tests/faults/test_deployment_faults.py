@@ -37,6 +37,7 @@ def test_39_malformed_document_fails_in_one_line(fresh: World) -> None:
 
 
 def test_41_deletion_of_a_resource_that_was_never_created_succeeds(fresh: World) -> None:
+    rows = dict(fresh.rows)
     for function, name, properties in (
         ("job_resource", "Logical", {"Job": "x", "Document": "?"}),
         ("champion_endpoint_resource", "other", {"EndpointName": "other", "Document": "?"}),
@@ -44,6 +45,7 @@ def test_41_deletion_of_a_resource_that_was_never_created_succeeds(fresh: World)
         answer = fresh.resource(function, "Delete", properties, physical=name)
         assert answer["Status"] == "SUCCESS"
         assert answer["PhysicalResourceId"] == name
+    assert fresh.rows == rows
 
 
 def test_42_rollback_update_stops_what_the_failed_update_started(fresh: World) -> None:
@@ -119,10 +121,35 @@ def test_44_unknown_request_type_fails_with_its_name(fresh: World) -> None:
     assert "'Import'" in answer["Reason"]
 
 
+def test_44_members_that_documents_lack_or_have_besides_are_accepted(world: World) -> None:
+    job = {k: v for k, v in job_document().items() if k in {"job", "request"}}
+    serving = {
+        k: v for k, v in serving_document().items() if k in {"endpoint_name", "model", "config"}
+    }
+    more = {"ServiceToken": "arn", "ServiceTimeout": "3600", "Later": ["x"]}
+    for function, name, properties, document in (
+        ("job_resource", JOB, {"Job": JOB}, job),
+        ("champion_endpoint_resource", ENDPOINT, {"EndpointName": ENDPOINT}, serving),
+    ):
+        text = json.dumps({**document, "later": {"member": 1}})
+        event = {**properties, **more, "Document": text}
+        answer = world.resource(function, "Update", event, physical=name)
+        assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", name)
+    world.move_endpoint()
+    world.drain()
+    row = champion(world)
+    assert (row["state"], row["config_name"]) == ("live", world.endpoint["EndpointConfigName"])
+    world.deliver("start_training", world.data_event("v2"))
+    assert len(world.running_jobs()) == 1
+
+
 def test_45_deployment_without_changes_starts_no_rollout(world: World) -> None:
+    before = champion(world)
     properties = {"EndpointName": ENDPOINT, "Document": json.dumps(serving_document())}
     world.resource("champion_endpoint_resource", "Update", properties, physical=ENDPOINT)
+    world.reconcile()
     assert world.counts["sagemaker:UpdateEndpoint"] == 0
+    assert champion(world) == before
 
 
 def test_45_deployment_with_another_document_rolls_the_same_model_out(world: World) -> None:
@@ -186,6 +213,8 @@ def test_51_redriven_dead_letters_change_nothing(world: World) -> None:
     for _ in range(3):
         world.deliver(function, event)
     assert len(world.running_jobs()) == 1
+    assert len(world.metric("TriggersSuppressed", Reason="duplicate")) == 2
+    assert "pending" not in loop(world)
 
 
 def test_lost_alarm_event_is_repaired(world: World) -> None:

@@ -69,6 +69,22 @@ def test_requested_former_champion_serves_until_a_newer_package(two: World) -> N
     assert champion(two)["package_arn"] == arn_of(two, 3)
 
 
+def test_list_without_the_champion_does_not_undo_the_rollback_from_it(two: World) -> None:
+    complete = two._list_model_packages
+
+    def stale(**request: Any) -> Any:
+        listed = complete(**request)["ModelPackageSummaryList"]
+        return {"ModelPackageSummaryList": listed[1:]}
+
+    two._list_model_packages = stale
+    assert send(two, "promote", 1)["status"] == "accepted"
+    two._list_model_packages = complete
+    settle(two)
+    two.reconcile()
+    settle(two)
+    assert champion(two)["package_arn"] == arn_of(two, 1)
+
+
 def test_request_during_a_rollout_is_carried_out_after_it(world: World) -> None:
     world.challenge()
     assert champion(world)["state"] == "promoting"

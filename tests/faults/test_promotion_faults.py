@@ -103,6 +103,27 @@ def test_29_promotion_waits_for_a_busy_endpoint(world: World) -> None:
     assert champion(world)["state"] == "live"
 
 
+def test_29_endpoint_that_sagemaker_updates_is_not_changed_and_reported_once_overdue(
+    world: World,
+) -> None:
+    served = world.endpoint["EndpointConfigName"]
+    world.endpoint["EndpointStatus"] = "SystemUpdating"
+    world.challenge()
+    for _ in range(12):
+        world.now += HOUR
+        world.reconcile()
+    assert champion(world)["state"] == "promoting"
+    assert ["SystemUpdating" in alert for alert in world.alerts_sent] == [True]
+    assert world.counts["sagemaker:UpdateEndpoint"] == world.counts["sagemaker:DeleteEndpoint"] == 0
+    assert served in world.configs
+    world.endpoint["EndpointStatus"] = "InService"
+    world.reconcile()
+    world.move_endpoint()
+    world.drain()
+    assert champion(world)["state"] == "live"
+    assert world.counts["sagemaker:UpdateEndpoint"] == 1
+
+
 def test_30_configuration_that_is_not_visible_yet_is_retried(world: World) -> None:
     world.invisible_config_calls = 2
     world.challenge()
@@ -281,6 +302,25 @@ def test_37_promotion_killed_at_any_call_converges_when_repeated(
     assert previous in world.configs
     assert len(world.packages) == 2
     assert len(world.configs) <= 3
+
+
+def test_37_list_without_the_newest_configuration_deletes_no_model_in_service(
+    world: World,
+) -> None:
+    complete = world._list_endpoint_configs
+
+    def stale(**request: Any) -> Any:
+        return {"EndpointConfigs": complete(**request)["EndpointConfigs"][1:]}
+
+    world._list_endpoint_configs = stale
+    for metric in (5.0, 4.0, 3.0):
+        world.now += DAY
+        world.challenge(metric=metric)
+        world.move_endpoint()
+        world.drain()
+        served = world.configs[world.endpoint["EndpointConfigName"]]
+        assert served["ProductionVariants"][0]["ModelName"] in world.models
+    assert len(world.configs) < 4
 
 
 def test_38_deployment_during_a_rollout_is_rolled_out_after_it(world: World) -> None:

@@ -18,6 +18,7 @@ from documents import (
     MAX_ATTEMPTS,
 )  # fmt: skip
 from fake_client import client_error
+from sageloop_runtime.names import digest_of
 from sageloop_runtime.times import iso
 from world import Killed, World
 
@@ -58,7 +59,8 @@ def test_02_same_event_concurrently_starts_one_job(world: World) -> None:
     world._describe_alarms = interleave
     world.deliver("start_training", event)
     assert len(world.jobs) == 2
-    assert world.counts["sagemaker:CreateTrainingJob"] <= 3
+    assert world.counts["sagemaker:CreateTrainingJob"] == 2
+    assert suppressed(world, "duplicate") == 1
 
 
 def test_03_flapping_alarm_starts_one_job_and_counts_suppressed_triggers(world: World) -> None:
@@ -147,6 +149,47 @@ def test_09_event_replayed_after_a_day_starts_nothing(world: World) -> None:
     assert suppressed(world, "stale") == 1
 
 
+@pytest.mark.parametrize("event", ["alarm", "data", "manual"])
+def test_10_event_starts_each_job_of_a_state_table(world: World, event: str) -> None:
+    document = json.dumps({**world.document(), "job": "delays"})
+    answer = world.resource("job_resource", "Create", {"Job": "delays", "Document": document})
+    assert answer["Status"] == "SUCCESS"
+    trigger = {
+        "alarm": world.set_alarm("ALARM"), "data": world.data_event("v2"),
+        "manual": {"source": "manual", "id": "1", "time": iso(world.now)},
+    }[event]  # fmt: skip
+    for job in (JOB, "delays"):
+        world.extra = {"JOB": job}
+        for _ in range(2):
+            world.deliver("start_training", trigger)
+    assert sorted(name.partition("-")[0] for name in world.running_jobs()) == ["delays", JOB]
+    assert suppressed(world, "duplicate") == 2
+
+
+def test_10_alarm_of_the_same_name_in_another_region_has_a_trigger_of_its_own(
+    world: World,
+) -> None:
+    event = world.set_alarm("ALARM")
+    other = json.loads(json.dumps(event).replace("eu-west-1", "eu-west-2"))
+    for each in (event, other):
+        world.deliver("start_training", each)
+    assert (suppressed(world, "duplicate"), suppressed(world, "cooldown")) == (0, 1)
+
+
+def test_10_event_that_the_previous_release_handled_starts_nothing(world: World) -> None:
+    handled, former = digest_of("data|data|sets/manifest.json|v2", length=32), set(world.rows)
+    world.deliver("start_training", world.data_event("v2"))
+    (present,) = {row for row in set(world.rows) - former if row.startswith("trigger#")}
+    world.rows[f"trigger#{handled}"] = world.rows.pop(present)
+    name = world.only_job()
+    world.finish(name, status="Failed", reason="AlgorithmError: exit 1", metric=None)
+    world.drain()
+    del world.rows[f"result#{name}"]
+    world.deliver("start_training", world.data_event("v2"))
+    assert suppressed(world, "duplicate") == 1
+    assert world.running_jobs() == []
+
+
 def test_11_unavailable_state_table_sends_the_event_to_the_dead_letter_queue(world: World) -> None:
     error = client_error("ProvisionedThroughputExceededException", "slow down")
     world.failures["dynamodb:UpdateItem"] = [error] * 3
@@ -155,8 +198,11 @@ def test_11_unavailable_state_table_sends_the_event_to_the_dead_letter_queue(wor
     assert len(world.dead) == 1
 
 
-def test_12_start_killed_after_the_lock_is_completed_by_the_reconciler_once(world: World) -> None:
-    world.failures["sagemaker:CreateTrainingJob"] = [client_error("Throttling", "slow")] * 3
+@pytest.mark.parametrize("error", [Killed(), client_error("Throttling", "slow")])
+def test_12_start_killed_after_the_lock_is_completed_by_the_reconciler_once(
+    world: World, error: BaseException
+) -> None:
+    world.failures["sagemaker:CreateTrainingJob"] = [error] * 3
     world.deliver("start_training", world.data_event("v2"))
     assert "in_flight" in loop(world)
     assert world.running_jobs() == []
@@ -179,6 +225,7 @@ def test_13_start_killed_at_any_call_starts_one_job_when_repeated(
     name = world.only_job()
     assert loop(world)["in_flight"] == name
     assert len(world.jobs) == 2
+    assert world.dead == []
 
 
 def test_14_skewed_clocks_start_no_second_job(world: World) -> None:
@@ -189,18 +236,18 @@ def test_14_skewed_clocks_start_no_second_job(world: World) -> None:
         skewed["time"] = iso(world.now + skew)
         world.deliver("start_training", skewed)
     assert len(world.running_jobs()) == 1
+    assert suppressed(world, "duplicate") == 2
+    assert "pending" not in loop(world)
 
 
 def test_15_lost_rows_start_no_second_job(world: World) -> None:
     event = world.data_event("v2")
     world.deliver("start_training", event)
-    for row_id in [row for row in world.rows if row.startswith("trigger#")]:
-        del world.rows[row_id]
-    world.deliver("start_training", event)
-    assert len(world.running_jobs()) == 1
-    del world.rows[f"loop#{JOB}"]
-    world.deliver("start_training", event)
-    assert len(world.running_jobs()) == 1
+    for lost in ({"trigger"}, {"trigger", "loop"}):
+        for row_id in [row for row in world.rows if row.partition("#")[0] in lost]:
+            del world.rows[row_id]
+        world.deliver("start_training", event)
+        assert len(world.running_jobs()) == 1
 
 
 def test_15_lost_rows_start_no_concluded_job_again(world: World) -> None:
@@ -251,6 +298,22 @@ def test_18_refused_request_is_final_and_alerts(world: World) -> None:
     assert len(world.running_jobs()) == 1
 
 
+def test_19_interrupted_spot_job_continues_and_is_concluded_once(world: World) -> None:
+    world.deliver("start_training", world.data_event("v2"))
+    name = world.only_job()
+    world.jobs[name]["SecondaryStatus"] = "Interrupted"
+    event = {"time": iso(world.now), "detail": {"TrainingJobName": name}}
+    world.deliver("on_job_change", event)
+    world.reconcile()
+    assert loop(world)["in_flight"] == name
+    assert f"result#{name}" not in world.rows
+    world.now += 3 * HOUR
+    world.finish(name, metric=5.0)
+    world.drain()
+    assert world.row(f"result#{name}")["seconds"] == 3 * HOUR
+    assert (len(world.jobs), len(world.packages)) == (2, 2)
+
+
 @pytest.mark.parametrize("secondary", ["MaxWaitTimeExceeded", "MaxRuntimeExceeded", "Stopped"])
 def test_20_21_stopped_job_with_an_artifact_is_not_promoted(world: World, secondary: str) -> None:
     world.deliver("start_training", world.data_event("v2"))
@@ -288,6 +351,21 @@ def test_23_lost_completion_event_is_repaired_and_three_events_promote_once(worl
     world.drain()
     assert len(world.packages) == 2
     assert world.counts["sagemaker:UpdateEndpoint"] == 1
+
+
+def test_23_registration_whose_record_was_lost_is_not_repeated(world: World) -> None:
+    world.deliver("start_training", world.data_event("v2"))
+    world.failures["dynamodb:UpdateItem"] = [client_error("Throttling", "slow")] * 3
+    world.lose_events = True
+    name = world.only_job()
+    world.finish(name, metric=5.0)
+    world.deliver("on_job_change", {"time": iso(world.now), "detail": {"TrainingJobName": name}})
+    assert (len(world.dead), len(world.packages)) == (1, 2)
+    world.now += 2 * DAY
+    world.reconcile()
+    assert len(world.packages) == 2
+    assert world.row(f"result#{name}")["package_arn"] == world.packages[1]["ModelPackageArn"]
+    assert "in_flight" not in loop(world)
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,7 @@ class World(SageMaker):
         self.kill_at: tuple[int, bool] | None = None
         self.killed: set[str] = set()
         self.fail_at: tuple[int, bool] | None = None
+        self.fail_code = "InternalFailure"
         self.running = ""
         self.context = Context()
         self._calls_of_invocation = 0
@@ -139,10 +140,10 @@ class World(SageMaker):
             raise waiting.pop(0)
         fails = self.fail_at is not None and self._calls_of_invocation == self.fail_at[0]
         if fails and not self.fail_at[1]:
-            raise client_error("InternalFailure", "try later", 500)
+            raise client_error(self.fail_code, "try later", 500)
         answer = getattr(self, f"_{name}")(**request)
         if fails:
-            raise client_error("InternalFailure", "the response was lost", 500)
+            raise client_error(self.fail_code, "the response was lost", 500)
         if fatal:
             raise Killed
         return answer

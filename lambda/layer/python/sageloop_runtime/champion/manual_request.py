@@ -105,11 +105,13 @@ class ManualRequestHandler:
             return refusal
         if champion.package_arn == arn and champion.state in {LIVE, ROLLED_BACK}:
             return f"package {package_version(arn)} is the champion already"
+        # The list may lack a package that was registered a moment ago, and is the champion.
+        newest = max(self._registry.newest_version(), package_version(str(champion.package_arn)))
         request = {
             "package": arn,
             "by": str(event.get("by", "unknown")),
             "at": now,
-            "newest_version": self._registry.newest_version(),
+            "newest_version": newest,
         }
         return {"manual_request": json.dumps(request, sort_keys=True)}
 

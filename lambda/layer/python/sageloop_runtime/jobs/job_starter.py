@@ -124,10 +124,20 @@ class JobStarter:
 
     def _is_interrupted(self, trigger: Trigger, name: str, loop: Row) -> bool:
         """Whether an unfinished attempt of the same trigger has the lock."""
-        return loop.get("in_flight") == name and (trigger.resumed or not self._is_handled(trigger))
+        if loop.get("in_flight") != name:
+            return False
+        return trigger.resumed or not self._is_handled(trigger, name)
 
-    def _is_handled(self, trigger: Trigger) -> bool:
-        return self._table.get(f"trigger#{digest_of(trigger.key, length=32)}") is not None
+    def _is_handled(self, trigger: Trigger, name: str) -> bool:
+        if self._table.get(self._handled_id(trigger)) is not None:
+            return True
+        # The previous release had no job in the id.
+        former = self._table.get(f"trigger#{digest_of(trigger.key, length=32)}")
+        return former is not None and former.get("job_name") == name
+
+    def _handled_id(self, trigger: Trigger) -> str:
+        """The row of a handled trigger: one event may start several jobs of a state table."""
+        return f"trigger#{digest_of(f'{self._config.job}|{trigger.key}', length=32)}"
 
     def _suppression(self, trigger: Trigger, name: str, loop: Row) -> str | None:
         """Why the trigger starts no job; None if it starts one."""
@@ -136,7 +146,7 @@ class JobStarter:
             return "stale"
         if self._table.get(f"result#{name}") is not None:
             return "duplicate"
-        if not trigger.resumed and self._is_handled(trigger):
+        if not trigger.resumed and self._is_handled(trigger, name):
             return "duplicate"
         if trigger.kind == "retry" and last is not None and at is not None and last >= at:
             return "stale"
@@ -262,7 +272,7 @@ class JobStarter:
         row: Row = {"job_name": name}
         if trigger.at is not None:
             row["expires"] = int(trigger.at + _TRIGGER_RETENTION)
-        self._table.put_new(f"trigger#{digest_of(trigger.key, length=32)}", row)
+        self._table.put_new(self._handled_id(trigger), row)
 
     def _refuse(self, trigger: Trigger, name: str, kind: Kind, reason: str) -> Response:
         self._mark_handled(trigger, name)

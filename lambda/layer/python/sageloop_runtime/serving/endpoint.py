@@ -174,7 +174,8 @@ class EndpointResources:
         kept = keep | set(names[:newest])
         if not set(names) - kept:
             return
-        models = {model for config in names if config in kept for model in self._models_of(config)}
+        # The list may lack a configuration that was created a moment ago, and is in service.
+        models = {model for config in kept for model in self._models_of(config)}
         for config in names:
             if config not in kept:
                 self._delete_config(config)

@@ -1,0 +1,1 @@
+"""`make fault-cases`: each fault of the list has a test, which notices that its remedy is gone."""
