@@ -8,13 +8,18 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 
-def replace_code(module: ModuleType, source: str) -> None:
-    """Let the functions of a module execute a changed source, and replace its constants.
+def execute(module: ModuleType, source: str) -> ModuleType:
+    """A module of the same name, from a changed source."""
+    changed = ModuleType(module.__name__)
+    exec(compile(source, str(module.__file__), "exec"), changed.__dict__)  # noqa: S102
+    return changed
+
+
+def replace_code(module: ModuleType, changed: ModuleType) -> None:
+    """Let the functions of a module execute the code of a changed one, and replace its constants.
 
     Both wherever they were imported.
     """
-    changed = ModuleType(module.__name__)
-    exec(compile(source, str(module.__file__), "exec"), changed.__dict__)  # noqa: S102
     for present, new in _functions(vars(module), vars(changed), module.__name__):
         _replace(present, new)
     for name, value in vars(changed).items():

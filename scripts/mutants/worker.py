@@ -22,7 +22,7 @@ from types import ModuleType
 import pytest
 
 from .catalogue import Mutant
-from .code import replace_code
+from .code import execute, replace_code
 from .covering import OPTIONS
 from .targets import LAYER, ROOT, TESTS, import_all
 
@@ -162,9 +162,14 @@ def _run(mutant: Mutant | None, tests: Sequence[str]) -> int:
 
 
 def _run_items(mutant: Mutant, items: Sequence[pytest.Item], session: pytest.Session) -> int:
+    module = sys.modules[mutant.name]
     try:
-        replace_code(sys.modules[mutant.name], mutant.source)
-    except Exception as error:
+        changed = execute(module, mutant.source)
+    except Exception:  # a module that cannot be imported is noticed
+        return 1
+    try:
+        replace_code(module, changed)
+    except TypeError as error:
         print(f"{mutant.module}:{mutant.line} {mutant.operator}: {error!r}", flush=True)
         return _NOT_APPLIED
     _limit()
