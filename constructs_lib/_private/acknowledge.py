@@ -61,18 +61,26 @@ def acknowledge_wildcards(policy: Construct, statements: Iterable[iam.PolicyStat
     exports. Both are derived from the statements.
     """
     contents = [content_of(statement) for statement in statements]
-    resolved = _resolved(policy, [each for content in contents for each in content.resources])
+    texts = wildcard_texts(policy, [each for content in contents for each in content.resources])
     findings = {
         (f"AwsSolutions-IAM5[Resource::{text}]", reason_of(content.actions, text)): None
         for content in contents
         for resource in content.resources
-        if "*" in resolved[resource]
-        for text in (resolved[resource], _imported(policy, resource, resolved[resource]))
+        for text in texts.get(resource, ())
     }
     _acknowledge(policy, findings)
 
 
-def _resolved(policy: Construct, resources: Sequence[str]) -> dict[str, str]:
+def wildcard_texts(policy: IConstruct, resources: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """The texts of resources with wildcards, before and after references are resolved."""
+    return {
+        resource: (text, _imported(policy, resource, text))
+        for resource, text in _resolved(policy, resources).items()
+        if "*" in text
+    }
+
+
+def _resolved(policy: IConstruct, resources: Sequence[str]) -> dict[str, str]:
     """The text of each resource in the stack's template, in one call for all."""
     texts = {resource: resource for resource in resources}
     tokens = [resource for resource in texts if is_token(resource)]
@@ -81,7 +89,7 @@ def _resolved(policy: Construct, resources: Sequence[str]) -> dict[str, str]:
     return texts
 
 
-def _imported(policy: Construct, resource: str, text: str) -> str:
+def _imported(policy: IConstruct, resource: str, text: str) -> str:
     """The text with names of exports, where the resource refers to another stack."""
     owners = references(resource)
     stack = Stack.of(policy) if owners else None
