@@ -21,7 +21,7 @@ def is_token(value: Any) -> bool:
     """Whether a value is a token, as ``Token.is_unresolved`` decides."""
     if isinstance(value, str):
         return _IN_TEXT.search(value) is not None
-    if isinstance(value, int):
+    if value is None or isinstance(value, int | dict):
         return False
     if isinstance(value, float):
         # NaN and infinity cannot be sent to jsii: they would end its process.

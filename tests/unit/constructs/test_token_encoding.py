@@ -46,6 +46,7 @@ VALUES: dict[str, Callable[[Stack], Any]] = {
     "object": lambda _: SecretValue.unsafe_plain_text("x"),
     "resolvable": lambda _: Token.as_any({"Ref": "X"}),
     "map": lambda _: {"a": Aws.REGION},
+    "nothing": lambda _: None,
 }
 
 
