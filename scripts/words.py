@@ -45,7 +45,10 @@ def words_of(source: str) -> list[Word]:
     >>> [str(word) for word in words_of('def put(key: str) -> None:\n    "Store a key."')]
     ['  function: put: Store a key.']
     """
-    tree = ast.parse(source)
+    return _words(ast.parse(source))
+
+
+def _words(tree: ast.AST) -> list[Word]:
     return sorted({*_names(tree, ""), *_texts(tree)})
 
 
@@ -53,9 +56,9 @@ def render(paths: list[str]) -> str:
     """The words of modules, grouped by module; paths are relative to the checkout."""
     sections = []
     for path in paths:
-        source = (ROOT / path).read_text(encoding="utf-8")
-        title = _with_docstring(_module(path), ast.parse(source))
-        sections.append("\n".join([title, *map(str, words_of(source))]))
+        tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+        title = _with_docstring(_module(path), tree)
+        sections.append("\n".join([title, *map(str, _words(tree))]))
     return "\n\n".join(sections) + "\n"
 
 

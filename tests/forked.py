@@ -28,9 +28,11 @@ from typing import NoReturn
 from tests.forked_client import MESSAGE, STREAMS, request_fork
 
 _CLIENT = Path(__file__).with_name("forked_client.py").resolve()
-# What the commands import first or last.
+# What the commands import first or last, and what the programs of algorithms import.
 _LOADED = ("boto3", "psutil", "pydantic.type_adapter", "pydantic.main", "sageloop.cli.application",
-           "sageloop.local_cloud.client")  # fmt: skip
+           "sageloop.local_cloud.client", "sageloop.local_cloud.images.xgboost.callbacks",
+           "sageloop.local_cloud.images.linear_learner.fitting",
+           "sageloop.local_cloud.images.kmeans.clustering")  # fmt: skip
 _PROGRAM = "from tests.forked import main; main({!r})"
 
 

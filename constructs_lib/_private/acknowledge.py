@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from aws_cdk import Acknowledgment, CfnResource, Reference, Stack, Token, Tokenization, Validations
+from aws_cdk import Acknowledgment, CfnResource, Stack, Validations
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
 
+from .allow_statement import content_of
+from .tokens import is_token, references
 from .wildcard_reasons import reason_of
 
 _NIST = "NIST.800.53.R5"
@@ -27,8 +29,13 @@ def acknowledge(construct: IConstruct, rules: Iterable[str], reason: str) -> Non
         reason: Reason, for the generated documentation.
 
     """
-    for rule in rules:
-        Validations.of(construct).acknowledge(Acknowledgment(id=rule, reason=reason))
+    _acknowledge(construct, [(rule, reason) for rule in rules])
+
+
+def _acknowledge(construct: IConstruct, findings: Iterable[tuple[str, str]]) -> None:
+    noted = [Acknowledgment(id=rule, reason=reason) for rule, reason in findings]
+    if noted:
+        Validations.of(construct).acknowledge(*noted)
 
 
 def acknowledge_packs(
@@ -53,42 +60,44 @@ def acknowledge_wildcards(policy: Construct, statements: Iterable[iam.PolicyStat
     The rule identifies a wildcard by its text in the template, with logical ids or names of
     exports. Both are derived from the statements.
     """
-    stack = Stack.of(policy)
-    findings: dict[tuple[str, str], None] = {}
-    for statement in statements:
-        for resource in statement.resources:
-            for text in _texts(stack, resource):
-                if "*" in text:
-                    reason = reason_of(statement.actions, text)
-                    findings[f"AwsSolutions-IAM5[Resource::{text}]", reason] = None
-    for rule, reason in findings:
-        acknowledge(policy, [rule], reason)
+    contents = [content_of(statement) for statement in statements]
+    texts = wildcard_texts(policy, [each for content in contents for each in content.resources])
+    findings = {
+        (f"AwsSolutions-IAM5[Resource::{text}]", reason_of(content.actions, text)): None
+        for content in contents
+        for resource in content.resources
+        for text in texts.get(resource, ())
+    }
+    _acknowledge(policy, findings)
 
 
-def _texts(stack: Stack, resource: str) -> Iterator[str]:
-    """The texts of a resource before and after references are resolved."""
-    yield _flat(stack.resolve(resource))
-    if not Token.is_unresolved(resource):
-        return
-    fragments = Tokenization.reverse_string(resource)
-    foreign = [
-        token
-        for token in fragments.tokens
-        if Reference.is_reference(token) and _owner(token) not in (None, stack)
-    ]
-    text = _flat(stack.resolve(resource))
-    for token in foreign:
-        owner = _owner(token)
-        assert owner is not None
-        exported = _flat(stack.resolve(owner.export_value(token)))
-        text = text.replace(_flat(owner.resolve(token)), exported)
-    yield text
+def wildcard_texts(policy: IConstruct, resources: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """The texts of resources with wildcards, before and after references are resolved."""
+    return {
+        resource: (text, _imported(policy, resource, text))
+        for resource, text in _resolved(policy, resources).items()
+        if "*" in text
+    }
 
 
-def _owner(token: Any) -> Stack | None:
-    """The stack of the referenced resource; ``None`` for pseudo parameters."""
-    target = token.target
-    return Stack.of(target) if isinstance(target, CfnResource) else None
+def _resolved(policy: IConstruct, resources: Sequence[str]) -> dict[str, str]:
+    """The text of each resource in the stack's template, in one call for all."""
+    texts = {resource: resource for resource in resources}
+    tokens = [resource for resource in texts if is_token(resource)]
+    if tokens:
+        texts |= zip(tokens, map(_flat, Stack.of(policy).resolve(tokens)), strict=True)
+    return texts
+
+
+def _imported(policy: IConstruct, resource: str, text: str) -> str:
+    """The text with names of exports, where the resource refers to another stack."""
+    owners = references(resource)
+    stack = Stack.of(policy) if owners else None
+    for token, owner in owners.items():
+        if stack is not None and owner != stack:
+            exported = _flat(stack.resolve(owner.export_value(token)))
+            text = text.replace(_flat(owner.resolve(token)), exported)
+    return text
 
 
 def _flat(value: Any) -> str:

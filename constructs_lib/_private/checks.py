@@ -8,11 +8,12 @@ from collections.abc import Collection, Sized
 from types import TracebackType
 from typing import Any, Self
 
-from aws_cdk import Duration, Token, Tokenization
+from aws_cdk import Duration, Tokenization
 from constructs import IConstruct
 
 from .errors import ConfigurationError, Fault
 from .keys import prefix_fault
+from .tokens import is_token
 from .zones import zone_fault
 
 _INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9-]+")
@@ -23,14 +24,7 @@ _HIGH_RESOLUTION = (10, 20, 30)
 
 def known(*values: Any) -> bool:
     """Whether no value is a token."""
-    return not any(_is_token(value) for value in values)
-
-
-def _is_token(value: Any) -> bool:
-    # NaN and infinity cannot be sent to jsii: they would end its process.
-    if isinstance(value, int) or (isinstance(value, float) and not math.isfinite(value)):
-        return False
-    return Token.is_unresolved(value)
+    return not any(is_token(value) for value in values)
 
 
 def text_of(number: float) -> str:

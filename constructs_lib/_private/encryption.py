@@ -9,6 +9,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from .allow_statement import AllowStatement
+
 USE = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey",
        "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo"]  # fmt: skip
 """KMS actions for reading and writing, without a wildcard."""
@@ -27,7 +29,8 @@ _THROUGH = ["dynamodb", "lambda", "logs", "s3", "sagemaker", "sns", "sqs", "ssm"
 
 def via(*services: str) -> list[str]:
     """The values of ``kms:ViaService`` for services of this region."""
-    return [f"{service}.{Aws.REGION}.amazonaws.com" for service in services]
+    region = Aws.REGION
+    return [f"{service}.{region}.amazonaws.com" for service in services]
 
 
 def account_statements() -> list[iam.PolicyStatement]:
@@ -103,7 +106,7 @@ def use_statement(
     """
     decrypt = ["kms:Decrypt"] if reads else []
     generate = ["kms:GenerateDataKey"] if writes else []
-    return iam.PolicyStatement(
+    return AllowStatement(
         actions=[*decrypt, *generate, *also],
         resources=[key.key_arn],
         conditions={"StringEquals": {"kms:ViaService": via(*services)}},
@@ -112,7 +115,7 @@ def use_statement(
 
 def grant_statement(key: kms.IKey) -> iam.PolicyStatement:
     """A statement to create grants for AWS services, which encrypt volumes with the key."""
-    return iam.PolicyStatement(
+    return AllowStatement(
         actions=["kms:CreateGrant"],
         resources=[key.key_arn],
         conditions={"Bool": {"kms:GrantIsForAWSResource": "true"}},

@@ -10,16 +10,14 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from .acknowledge import acknowledge_wildcards
+from .allow_statement import AllowStatement, content_of
 
 
 def allow(
     actions: Sequence[str], resources: Sequence[str], conditions: Mapping[str, Any] | None = None
 ) -> iam.PolicyStatement:
     """One Allow statement."""
-    return iam.PolicyStatement(
-        actions=list(actions), resources=list(resources),
-        conditions=None if conditions is None else dict(conditions),
-    )  # fmt: skip
+    return AllowStatement(actions=actions, resources=resources, conditions=conditions)
 
 
 def arn(scope: Construct, service: str, resource: str, name: str) -> str:
@@ -65,14 +63,16 @@ class PolicyHolder(Protocol):
 
 def attach(grantee: iam.IGrantable, statements: Sequence[iam.PolicyStatement]) -> iam.Grant:
     """Add statements to a grantee, as ``grant_*`` methods do."""
+    # With the grantee itself, CDK would call back for its principal at each statement.
+    principal = grantee.grant_principal
     grants = [
         iam.Grant.add_to_principal(
-            grantee=grantee,
-            actions=statement.actions,
-            resource_arns=statement.resources,
-            conditions=statement.conditions,
+            grantee=principal,
+            actions=list(content.actions),
+            resource_arns=list(content.resources),
+            conditions=content.conditions,
         )
-        for statement in statements
+        for content in map(content_of, statements)
     ]
     combined = grants[0]
     for grant in grants[1:]:

@@ -68,8 +68,8 @@ class AlgorithmImage:
         release = _release(scope, name, version)
         with Checks(scope) as check:
             tag = _tag(check, f"{name} {version}", release["tags"], instance_type)
-        account, region = _account(scope, name, release["registry"]), Stack.of(scope).region
-        repository = release["repository"]
+        region, repository = Stack.of(scope).region, release["repository"]
+        account = _account(scope, region, name, release["registry"])
         return cls(
             uri=f"{account}.dkr.ecr.{region}.{Aws.URL_SUFFIX}/{repository}:{tag}",
             repository_arn=f"arn:{Aws.PARTITION}:ecr:{region}:{account}:repository/{repository}",
@@ -112,19 +112,18 @@ def _tag(check: Checks, what: str, tags: Mapping[str, str], instance_type: str |
     return tags.get(needed, "")
 
 
-def _account(scope: Construct, name: str, registry: int) -> str:
-    stack = Stack.of(scope)
+def _account(scope: Construct, region: str, name: str, registry: int) -> str:
     accounts: Mapping[str, str] = images()["registries"][registry]
-    if known(stack.region):
+    if known(region):
         with Checks(scope) as check:
-            if stack.region not in accounts:
+            if region not in accounts:
                 message = (
-                    f"region must be one of {_listed(sorted(accounts))} for {name}, "
-                    f"got {stack.region!r}"
+                    f"region must be one of {_listed(sorted(accounts))} for {name}, got {region!r}"
                 )
                 check.refuse("ValueNotAllowed", message)
-        return accounts[stack.region]
+        return accounts[region]
     # Images of the same accounts share one mapping.
+    stack = Stack.of(scope)
     construct_id = f"ImageAccounts{registry}"
     mapping = stack.node.try_find_child(construct_id)
     if not isinstance(mapping, CfnMapping):

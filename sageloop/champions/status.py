@@ -40,7 +40,7 @@ class Loop:
 
 @dataclass(kw_only=True)
 class Status:
-    """How a champion endpoint and its loop are.
+    """The state of a champion endpoint and its loop.
 
     Attributes:
         endpoint: Name of the endpoint.

@@ -35,7 +35,7 @@ def _resources(path: Path) -> Iterator[Resource]:
     except OSError as error:
         raise AssemblyError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise AssemblyError(f"{path} is no CloudFormation template in JSON") from None
+        raise AssemblyError(f"{path} is not a CloudFormation template in JSON") from None
     stack = path.name.removesuffix(".template.json")
     for name, resource in items:
         if isinstance(resource, dict) and isinstance(resource.get("Properties", {}), dict):

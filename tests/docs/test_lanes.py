@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.lanes import cost_of
 from scripts.slow_report import by_module, unmarked
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -223,3 +224,19 @@ def test_module_runs_on_one_worker_and_slow_modules_first(tmp_path: Path) -> Non
     modules = [module for listed in by_worker.values() for module in listed]
     assert sorted(modules) == [f"test_{number}" for number in range(5)]
     assert {listed[0] for listed in by_worker.values()} == {"test_3", "test_4"}
+
+
+def test_cost_of_a_lane_is_that_of_all_its_processes() -> None:
+    work = "import time\nkept = bytearray(80_000_000)\nwhile time.process_time() < 0.3: pass"
+    starts = "import subprocess, sys; subprocess.run([sys.executable, *sys.argv[1:]], check=True)"
+
+    cost = cost_of([sys.executable, "-S", "-c", starts, "-S", "-c", work])
+
+    assert cost.cpu + 0.02 >= 0.3
+    assert cost.largest >= 80
+    assert cost.wall > 0
+
+
+def test_lane_that_fails_has_no_cost() -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        cost_of([sys.executable, "-S", "-c", "raise SystemExit(1)"])

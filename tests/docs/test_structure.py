@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from statistics import median
 
@@ -21,10 +21,26 @@ def modules(*folders: str) -> list[Path]:
     return [p for p in found if "__pycache__" not in p.parts]
 
 
-def functions(path: Path) -> Iterator[_Function]:
+@cache
+def contents(path: Path) -> tuple[list[_Function], list[str]]:
+    """The functions of a module, and the modules that it imports by their absolute names."""
+    defined, imports = [], []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, _Function):
-            yield node
+            defined.append(node)
+        elif isinstance(node, ast.Import):
+            imports += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            imports.append(node.module or "")
+    return defined, imports
+
+
+def functions(path: Path) -> list[_Function]:
+    return contents(path)[0]
+
+
+def imported(path: Path) -> list[str]:
+    return contents(path)[1]
 
 
 def size(node: _Function) -> int:
@@ -70,17 +86,8 @@ def test_half_of_the_functions_are_at_most_10_lines() -> None:
     ],
 )
 def test_imports_follow_the_layers(folder: str, forbidden: tuple[str, ...]) -> None:
-    wrong = []
-    for path in modules(folder):
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = (
-                [a.name for a in node.names]
-                if isinstance(node, ast.Import)
-                else [node.module or ""]
-                if isinstance(node, ast.ImportFrom) and node.level == 0
-                else []
-            )
-            wrong += [f"{name(path)}: {n}" for n in names if n.split(".")[0] in forbidden]
+    wrong = [f"{name(path)}: {module}" for path in modules(folder) for module in imported(path)
+             if module.split(".")[0] in forbidden]  # fmt: skip
     assert wrong == []
 
 
@@ -88,14 +95,8 @@ def test_functions_import_nothing_but_the_standard_library_and_boto3() -> None:
     import sys
 
     allowed = {*sys.stdlib_module_names, "boto3", "botocore", "sageloop_runtime"}
-    wrong = []
-    for path in modules("lambda"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                wrong += [a.name for a in node.names if a.name.split(".")[0] not in allowed]
-            elif isinstance(node, ast.ImportFrom) and node.level == 0:
-                top = (node.module or "").split(".")[0]
-                wrong += [top] if top not in allowed else []
+    wrong = [module for path in modules("lambda") for module in imported(path)
+             if module.split(".")[0] not in allowed]  # fmt: skip
     assert wrong == []
 
 

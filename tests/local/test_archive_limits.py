@@ -33,7 +33,7 @@ def cloud() -> Iterator[LocalCloud]:
 
 def zipped(*members: tuple[str | zipfile.ZipInfo, str | bytes]) -> bytes:
     made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, content in members:
             archive.writestr(name, content)
     return made.getvalue()

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import pytest
+
 REGIONS = ("us-east-1", "eu-west-1", "eu-central-1")
 
 
@@ -21,6 +23,7 @@ def lint(templates: Iterable[Path]) -> list[tuple[str, str, str]]:
             for f in json.loads(ended.stdout)]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_templates_have_no_error_and_no_warning(assemblies: dict[str, Path]) -> None:
     templates = [
         t for folder in assemblies.values() for t in sorted(folder.glob("*.template.json"))

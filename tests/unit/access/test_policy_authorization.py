@@ -172,10 +172,10 @@ def test_job_without_a_network_has_no_key_for_it() -> None:
     ("model", "operation", "params", "expected"),
     [
         ("sagemaker-runtime", "InvokeEndpoint", {"EndpointName": "Live"},
-         [("sagemaker:InvokeEndpoint", arn("sagemaker", "endpoint/live"))]),
+         [("sagemaker:InvokeEndpoint", arn("sagemaker", "endpoint/Live"))]),
         ("sagemaker", "UpdateEndpoint", {"EndpointName": "E", "EndpointConfigName": "C"},
-         [("sagemaker:UpdateEndpoint", arn("sagemaker", "endpoint/e")),
-          ("sagemaker:UpdateEndpoint", arn("sagemaker", "endpoint-config/c"))]),
+         [("sagemaker:UpdateEndpoint", arn("sagemaker", "endpoint/E")),
+          ("sagemaker:UpdateEndpoint", arn("sagemaker", "endpoint-config/C"))]),
         ("sagemaker", "ListTrainingJobs", {}, [("sagemaker:ListTrainingJobs", "*")]),
         ("lambda", "Invoke", {"FunctionName": "f"},
          [("lambda:InvokeFunction", arn("lambda", "function:f"))]),

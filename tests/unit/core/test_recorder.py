@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
 
 import pytest
 
@@ -11,11 +10,9 @@ from sageloop.local_cloud.core.recorder import Recorder
 
 
 @pytest.fixture
-def nothing_else() -> Iterator[None]:
-    """Exclude objects that existed before from collections and counts."""
+def nothing_else() -> None:
+    """Exclude objects that existed before from collections and counts, as after collection."""
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.mark.usefixtures("nothing_else")

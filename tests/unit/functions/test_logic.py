@@ -109,7 +109,7 @@ def test_empty_range_is_refused_in_one_line() -> None:
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"from": "2013-01-01"}', '{"from": 1, "through": 2}'])
 def test_bad_delivery_manifest_is_refused(text: str) -> None:
-    with pytest.raises(BadInputError, match="no delivery manifest"):
+    with pytest.raises(BadInputError, match="not a delivery manifest"):
         parse_delivery(text, "s3://b/m")
 
 

@@ -224,8 +224,8 @@ def test_resources_of_an_assembly_have_their_stack(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "has no templates: synthesise the app first"), ("[]", "is no CloudFormation template"),
-     ("{", "is no CloudFormation template"), ("[" * 100_000, "is no CloudFormation template")],
+    [(None, "has no templates: synthesise the app first"),
+     *((text, "is not a CloudFormation template") for text in ("[]", "{", "[" * 100_000))],
 )  # fmt: skip
 def test_folder_without_templates_is_refused(
     tmp_path: Path, content: str | None, message: str

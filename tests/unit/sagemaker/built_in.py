@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import forked
+
 _PACKAGE = "sageloop.local_cloud.images"
 
 
@@ -67,9 +69,10 @@ def train(
 
 
 def run(module: str, base: Path) -> FinishedRun:
-    with started(module, base) as child:
-        log = child.communicate(timeout=600)[0]
-    return _finished_run(child, base, log)
+    """Run a training program to its end, in a fork of a process that has loaded its libraries."""
+    program = f"import runpy; runpy.run_module('{_PACKAGE}.{module}.train', run_name='__main__')"
+    finished = forked.run("python", "-c", program, cwd=base, env={"SAGEMAKER_BASE_DIR": str(base)})
+    return _finished_run(finished.returncode, base, finished.stdout + finished.stderr)
 
 
 def train_together(
@@ -103,7 +106,7 @@ def train_together(
     ]
     logs = [child.communicate(timeout=600)[0] for child in children]
     return {
-        host: _finished_run(child, base / host, log)
+        host: _finished_run(child.returncode, base / host, log)
         for host, child, log in zip(hosts, children, logs, strict=True)
     }
 
@@ -168,6 +171,6 @@ def _write(config: Path, name: str, content: object) -> None:
     (config / f"{name}.json").write_text(json.dumps(content))
 
 
-def _finished_run(child: subprocess.Popen[str], base: Path, log: str) -> FinishedRun:
+def _finished_run(code: int, base: Path, log: str) -> FinishedRun:
     failure = base / "output" / "failure"
-    return FinishedRun(child.returncode, log, failure.read_text() if failure.is_file() else "")
+    return FinishedRun(code, log, failure.read_text() if failure.is_file() else "")

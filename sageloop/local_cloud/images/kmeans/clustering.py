@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.cluster import KMeans, kmeans_plusplus
-from sklearn.metrics import pairwise_distances_argmin_min
 
 from sageloop.local_cloud.images.formats.matrix import Matrix
 from sageloop.local_cloud.images.kmeans.hyperparameters import Settings
 
 _SEED = 0
+_PART = 4096  # rows whose distances are computed together: they stay in the processor's cache
 Log = Callable[[str], None]
 
 
@@ -38,14 +37,23 @@ def fit(rows: Matrix, settings: Settings, on_epoch: Callable[[int], None], log: 
 
 def distances(rows: Matrix, centers: Matrix) -> tuple[npt.NDArray[np.intp], npt.NDArray[Any]]:
     """The index of the nearest center of each row, and the Euclidean distance to it."""
-    nearest, distance = pairwise_distances_argmin_min(
-        rows.astype(np.float64), centers.astype(np.float64)
-    )
-    return nearest, distance
+    nearest = np.zeros(len(rows), np.intp)
+    least = np.full(len(rows), np.inf)
+    for start in range(0, len(rows), _PART):
+        part = slice(start, start + _PART)
+        exact = rows[part].astype(np.float64)
+        for number, center in enumerate(centers.astype(np.float64)):
+            squares = ((exact - center) ** 2).sum(axis=1)
+            closer = squares < least[part]
+            nearest[part][closer] = number
+            least[part][closer] = squares[closer]
+    return nearest, np.sqrt(least)
 
 
 def _initial(rows: Matrix, many: int, method: str) -> Any:
     if method == "kmeans++":
+        from sageloop.local_cloud.images.kmeans.library import kmeans_plusplus
+
         return kmeans_plusplus(rows, many, random_state=_SEED)[0]
     return rows[np.random.default_rng(_SEED).choice(len(rows), many, replace=False)]
 
@@ -56,7 +64,7 @@ def _decay(points: int, half_life: int) -> float:
 
 def _follow(centers: npt.NDArray[Any], weights: npt.NDArray[Any], batch: Matrix) -> None:
     """Move each center to the mean of all rows to which it was nearest."""
-    nearest, _ = pairwise_distances_argmin_min(batch.astype(np.float64), centers)
+    nearest, _ = distances(batch, centers)
     counts = np.bincount(nearest, minlength=len(centers))
     sums = np.zeros_like(centers)
     np.add.at(sums, nearest, batch)
@@ -71,6 +79,9 @@ def _follow(centers: npt.NDArray[Any], weights: npt.NDArray[Any], batch: Matrix)
 def _reduced(
     centers: npt.NDArray[Any], weights: npt.NDArray[Any], settings: Settings, log: Log
 ) -> Matrix:
+    # Serving, and hosts that only send their rows, do not import scikit-learn.
+    from sageloop.local_cloud.images.kmeans.library import KMeans
+
     best: Any = None
     used = weights > 0
     if used.sum() < settings.k:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -30,11 +31,9 @@ def main() -> int:
 
 
 def _train(job: platform.Job) -> None:
-    import sklearn
-
     platform.log(
         "K-means is executed by a local implementation: scikit-learn "
-        f"{sklearn.__version__} (seed 0), not by AWS's implementation"
+        f"{version('scikit-learn')} (seed 0), not by AWS's implementation"
     )
     values, idle = settings(job.hyperparameters)
     for name in idle:

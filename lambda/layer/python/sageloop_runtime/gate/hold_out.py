@@ -27,7 +27,7 @@ def parse_numbers(text: str) -> list[float]:
     """Numbers separated by commas or line breaks.
 
     Raises:
-        ValueError: if a part is no number.
+        ValueError: if a part is not a number.
 
     """
     return [float(part) for part in text.replace("\n", ",").split(",") if part.strip()]
@@ -116,7 +116,9 @@ class HoldOut:
                     raise
                 raise UnreadableError(f"the champion cannot be invoked: {error}") from None
             except ValueError as error:
-                raise UnreadableError(f"the champion's prediction is no number: {error}") from None
+                raise UnreadableError(
+                    f"the champion's prediction is not a number: {error}"
+                ) from None
         if len(predictions) != len(features):
             raise UnreadableError(
                 f"the champion returned {len(predictions)} predictions for {len(features)} rows"

@@ -70,7 +70,7 @@ def parse_delivery(text: str, uri: str) -> tuple[str, str]:
         start, end = date.fromisoformat(manifest["from"]), date.fromisoformat(manifest["through"])
     except (ValueError, KeyError, TypeError):
         raise BadInputError(
-            f"{uri} is no delivery manifest: "
+            f"{uri} is not a delivery manifest: "
             '{"from": "YYYY-MM-DD", "through": "YYYY-MM-DD"} is expected'
         ) from None
     if start > end:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from sageloop_runtime.errors import code_of
+from sageloop_runtime.scaling.deletion import deregister
 from sageloop_runtime.scaling.policy_alarms import PolicyAlarms
 
 _SERVICE = {"ServiceNamespace": "sagemaker"}
@@ -48,11 +46,7 @@ class ScalableTargets:
     def deregister(self, targets: Sequence[Mapping[str, Any]]) -> None:
         """Deregister targets; AWS deletes their policies and actions."""
         for each in targets:
-            try:
-                self._autoscaling.deregister_scalable_target(**_SERVICE, **_key(each["target"]))
-            except ClientError as error:
-                if code_of(error) != "ObjectNotFoundException":
-                    raise
+            deregister(self._autoscaling, {**_SERVICE, **_key(each["target"])})
 
     def register(self, targets: Sequence[Mapping[str, Any]]) -> None:
         """Register targets with their policies and actions; idempotent."""

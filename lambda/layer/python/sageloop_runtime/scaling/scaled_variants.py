@@ -15,11 +15,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from sageloop_runtime.aws.custom_resource import Outcome, Request
-from sageloop_runtime.errors import BadInputError, code_of
+from sageloop_runtime.errors import BadInputError
 from sageloop_runtime.log import log
+from sageloop_runtime.scaling.deletion import delete, deregister
 from sageloop_runtime.scaling.policy_alarms import PolicyAlarms
 from sageloop_runtime.serving.endpoint import EndpointResources
 
@@ -104,7 +103,7 @@ class ScaledVariants:
             return Outcome()
         if not before:
             for variant in document.variants:
-                self._deregister(document, variant)
+                deregister(self._autoscaling, document.target(variant))
         return Outcome()
 
     # schedule, and events of the endpoint
@@ -137,7 +136,7 @@ class ScaledVariants:
         for variant, scaling in previous.variants.items():
             present = document.variants.get(variant)
             if present is None or _types(present) != _types(scaling):
-                self._deregister(document, variant)
+                deregister(self._autoscaling, document.target(variant))
                 log("deregistered for the update", endpoint=document.endpoint, variant=variant)
 
     def _register_all(self, document: ScalingDocument) -> dict[str, str]:
@@ -169,14 +168,13 @@ class ScaledVariants:
         for variant, scaling in previous.variants.items():
             present = document.variants.get(variant)
             if present is None:
-                self._deregister(document, variant)
+                deregister(self._autoscaling, document.target(variant))
                 continue
             key = document.target(variant)
             for name in _names(scaling, "Policies", "PolicyName", without=present):
-                self._delete(self._autoscaling.delete_scaling_policy, **key, PolicyName=name)
+                delete(self._autoscaling.delete_scaling_policy, **key, PolicyName=name)
             for name in _names(scaling, "ScheduledActions", "ScheduledActionName", without=present):
-                delete = self._autoscaling.delete_scheduled_action
-                self._delete(delete, **key, ScheduledActionName=name)
+                delete(self._autoscaling.delete_scheduled_action, **key, ScheduledActionName=name)
 
     def _is_registered(self, document: ScalingDocument, variant: str) -> bool:
         key = document.target(variant)
@@ -185,19 +183,6 @@ class ScaledVariants:
             ScalableDimension=_DIMENSION,
         )  # fmt: skip
         return bool(response["ScalableTargets"])
-
-    def _deregister(self, document: ScalingDocument, variant: str) -> None:
-        """Deregister a variant; AWS deletes its policies and actions."""
-        deregister = self._autoscaling.deregister_scalable_target
-        self._delete(deregister, **document.target(variant))
-
-    def _delete(self, call: Any, **request: str) -> None:
-        """Call a delete operation; a resource that does not exist is no error."""
-        try:
-            call(**request)
-        except ClientError as error:
-            if code_of(error) != "ObjectNotFoundException":
-                raise
 
 
 def scaling_id(request: Request) -> str:

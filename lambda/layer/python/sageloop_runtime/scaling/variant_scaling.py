@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from sageloop_runtime.errors import code_of
+from sageloop_runtime.scaling.deletion import deregister
 from sageloop_runtime.scaling.scalable_targets import ScalableTargets
 from sageloop_runtime.serving.serving_document import ServingDocument
 
@@ -32,7 +30,7 @@ class VariantScaling:
             target = _target(serving, variant)
             item = scaled.get(variant)
             if item is None:
-                self._deregister(target)
+                deregister(self._autoscaling, target)
                 continue
             self._autoscaling.register_scalable_target(
                 **target, MinCapacity=item["MinCapacity"], MaxCapacity=item["MaxCapacity"]
@@ -43,18 +41,11 @@ class VariantScaling:
     def deregister(self, serving: ServingDocument) -> None:
         """Deregister every variant; AWS deletes its policies."""
         for variant in serving.variants:
-            self._deregister(_target(serving, variant))
+            deregister(self._autoscaling, _target(serving, variant))
 
     def targets(self, endpoint: str, variants: Sequence[str]) -> ScalableTargets:
         """The scalable targets of some variants."""
         return ScalableTargets(self._autoscaling, endpoint, variants)
-
-    def _deregister(self, target: dict[str, str]) -> None:
-        try:
-            self._autoscaling.deregister_scalable_target(**target)
-        except ClientError as error:
-            if code_of(error) != "ObjectNotFoundException":
-                raise
 
 
 def _target(serving: ServingDocument, variant: str) -> dict[str, str]:
