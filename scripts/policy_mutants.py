@@ -5,7 +5,7 @@ statement is taken out in turn, and the recorded requests of its role are decide
 is needed if a request is then denied; it is spare if it has no request. The demo does not take
 every path: ``tests/security/rare_permissions.toml`` lists what other paths need, with the test that
 takes them, and what only AWS's services request. Prints the actions that are not needed, and fails
-if one is spare and not listed, or listed and not spare.
+if one is redundant, spare and not listed, or listed and not spare.
 """
 
 from __future__ import annotations
@@ -83,13 +83,15 @@ def listed_permissions() -> set[Permission]:
 
 
 def faults_of(rows: Iterable[dict[str, str]]) -> Iterator[str]:
-    """What is spare and not listed, and what is listed and not rare."""
+    """What is redundant, what is spare and not listed, and what is listed and not rare."""
     needs: dict[Permission, set[str]] = {}
     for row in rows:
         needs.setdefault((row["policy"], row["action"]), set()).add(row["need"])
     for (policy, action), kinds in sorted(needs.items()):
         if "spare" in kinds:
             yield f"spare and not listed: {action} of {policy}; remove it or list its path"
+        if "redundant" in kinds:
+            yield f"redundant: {action} of {policy}; another statement allows the same requests"
     steady = {p for rare in rare_permissions() if not rare.occasional for p in rare.permissions}
     for policy, action in sorted(steady):
         if _RARE not in needs.get((policy, action), set()):

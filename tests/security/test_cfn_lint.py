@@ -8,6 +8,12 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import pytest
+
+from scripts.synthesis import SETTINGS
+from tests.assemblies import EXAMPLE
+from tests.security.conftest import OF_EXAMPLES, REPRESENTATIVE, Assemblies
+
 REGIONS = ("us-east-1", "eu-west-1", "eu-central-1")
 
 
@@ -21,11 +27,22 @@ def lint(templates: Iterable[Path]) -> list[tuple[str, str, str]]:
             for f in json.loads(ended.stdout)]  # fmt: skip
 
 
-def test_templates_have_no_error_and_no_warning(assemblies: dict[str, Path]) -> None:
-    templates = [
-        t for folder in assemblies.values() for t in sorted(folder.glob("*.template.json"))
-    ]
-    assert len(templates) == 15
+def templates_of(assemblies: Assemblies, names: Iterable[str]) -> list[Path]:
+    return [t for name in names for t in sorted(assemblies[name].glob("*.template.json"))]
+
+
+def test_templates_have_no_error_and_no_warning(assemblies: Assemblies) -> None:
+    templates = templates_of(assemblies, (*SETTINGS, EXAMPLE + REPRESENTATIVE))
+    assert len(templates) == 5 * len(SETTINGS) + 1
+
+    assert lint(templates) == []
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_templates_of_examples_have_no_error_and_no_warning(assemblies: Assemblies) -> None:
+    templates = templates_of(assemblies, OF_EXAMPLES)
+    assert len(templates) == len(OF_EXAMPLES)
 
     assert lint(templates) == []
 
