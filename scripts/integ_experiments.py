@@ -1,4 +1,4 @@
-"""Experiments that settle what only an account can tell, each torn down whatever happens.
+"""Experiments that settle what only an account can show, each torn down whatever happens.
 
 An experiment has a statement of this project, which a line of ``docs/limits.md`` calls not
 verified, and requests whose answers confirm or refute it. They are small: the dearest trains on one
@@ -241,7 +241,7 @@ def _finding(experiment: Experiment, bench: Bench) -> Finding:
 
 
 def plan(experiments: Sequence[Experiment]) -> str:
-    """What the experiments ask, call, cost and delete, as text."""
+    """What the experiments expect, call, cost and delete, as text."""
     lines = ["Experiments, before anything is deployed:"]
     for number, each in enumerate(experiments, 1):
         lines += [
@@ -264,5 +264,5 @@ def allow(actions: str | list[str], resource: str | list[str], **conditions: Any
 
 
 def is_denial(error: Any) -> bool:
-    """Whether an error says that access was denied."""
+    """Whether an error is a denial of access."""
     return isinstance(error, ClientError) and error.response["Error"]["Code"] in _DENIALS

@@ -1,6 +1,6 @@
-"""Confirms verdicts of policy mutants by a run with the permissions taken out of the templates.
+"""Confirms outcomes of policy mutants by a run with the permissions taken out of the templates.
 
-A verdict by replay decides recorded requests again. Here the sampled permissions are removed from
+A replay decides recorded requests again. Here the sampled permissions are removed from
 the synthesized templates, all at once, and the whole demo runs again with them: it deploys, trains,
 rolls out and destroys with the mutated policies. Access is ``warn`` in that run: a request that
 lacks a permission is decided and recorded as denied, and carried out, so that one run reaches what
@@ -55,7 +55,7 @@ class Mutant:
         policy: The policy, likewise.
         statement: Its statement, by number.
         action: The action that is removed from it.
-        need: The verdict of the replay.
+        need: The outcome of the replay.
 
     """
 
@@ -82,7 +82,7 @@ def sample(rows: Iterable[Mapping[str, str]], count: int, seed: int) -> list[Mut
     spare = count * _SPARE_OF_TEN // 10
     needed = chosen.sample([m for m in mutants if m.need == NEEDED], count - spare)
     taken = {(m.role, m.action) for m in needed}
-    # The denial of a needed permission would look like that of a spare one of its role and action.
+    # The denial of a needed permission would be taken for that of a spare one of its role.
     unused = [m for m in mutants if m.need == RARE and (m.role, m.action) not in taken]
     return sorted([*needed, *chosen.sample(unused, spare)])
 
@@ -164,7 +164,7 @@ def role_and_action(decision: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def faults_of(mutants: Sequence[Mutant], denied: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """Verdicts that the run contradicts, and denials that no mutant explains."""
+    """Outcomes that the run contradicts, and denials that no mutant explains."""
     observed = set(denied)
     for each in mutants:
         if ((each.role, each.action) in observed) is not (each.need == NEEDED):

@@ -8,8 +8,8 @@ takes them, and what only AWS's services request. Prints the actions that are no
 if one is redundant, spare and not listed, or listed and not spare.
 
 ``--confirm COUNT`` also runs the demo with so many sampled permissions taken out of the templates,
-and fails if the run contradicts a verdict (:mod:`scripts.policy_confirmation`). ``--table FILE``
-takes the verdicts from an earlier ``--json FILE`` instead of a run.
+and fails if the run contradicts a outcome (:mod:`scripts.policy_confirmation`). ``--table FILE``
+takes the outcomes from an earlier ``--json FILE`` instead of a run.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def main() -> int:
     """Run the demo and print the table; 1 if the demo fails or the list is not exact."""
     parser = argparse.ArgumentParser(prog="scripts.policy_mutants", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the table here")
-    parser.add_argument("--table", type=Path, metavar="FILE", help="the verdicts of an earlier run")
-    parser.add_argument("--confirm", type=int, metavar="COUNT", help="confirm verdicts by a run")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="the outcomes of an earlier run")
+    parser.add_argument("--confirm", type=int, metavar="COUNT", help="confirm outcomes by a run")
     parser.add_argument("--seed", type=int, default=1, help="of the sample (default: 1)")
     options = parser.parse_args()
     console = Console()
@@ -57,7 +57,7 @@ def main() -> int:
         rows, document = json.loads(options.table.read_text())["permissions"], {}
         ok = True
     else:
-        rows, document, ok = _verdicts(console)
+        rows, document, ok = _outcomes(console)
     if options.confirm:
         mutants = sample(rows, options.confirm, options.seed)
         document["confirmation"] = confirmation = confirm(mutants, console)
@@ -68,7 +68,7 @@ def main() -> int:
     return 0 if ok else 1
 
 
-def _verdicts(console: Console) -> tuple[list[dict[str, str]], dict[str, Any], bool]:
+def _outcomes(console: Console) -> tuple[list[dict[str, str]], dict[str, Any], bool]:
     """Run the demo: the table, the document for JSON, and whether all is well."""
     story = RecordedStory(Options(project=ROOT), console)
     report = story.run()
@@ -85,13 +85,13 @@ def _verdicts(console: Console) -> tuple[list[dict[str, str]], dict[str, Any], b
 
 def _print_confirmation(confirmation: dict[str, Any], console: Console) -> None:
     for row in confirmation["confirmed"]:
-        verdict = "denied" if row["denied"] else "not denied"
-        line = f"{row['need']:8} {verdict:10} {row['role']}  {row['policy']}  {row['action']}"
+        outcome = "denied" if row["denied"] else "not denied"
+        line = f"{row['need']:8} {outcome:10} {row['role']}  {row['policy']}  {row['action']}"
         console.print(line, highlight=False, soft_wrap=True)
     for fault in confirmation["faults"]:
         console.print(fault, highlight=False, soft_wrap=True)
     count = len(confirmation["confirmed"])
-    console.print(f"{count} verdicts, {len(confirmation['faults'])} faults")
+    console.print(f"{count} outcomes, {len(confirmation['faults'])} faults")
 
 
 def table(usages: Iterable[dict[str, Any]]) -> Iterator[dict[str, str]]:

@@ -45,7 +45,7 @@ def account(cloud: LocalCloud) -> Account:
 
 @pytest.fixture(scope="module")
 def report(cloud: LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The report of a rehearsal of the experiments alone."""
+    """The report of a rehearsal of the experiments only."""
     file = tmp_path_factory.mktemp("integ") / "report.json"
     shell = cloud.environment() | {"SAGELOOP_INTEG": "123456789012"}
     with patch.dict(os.environ, shell, clear=True), redirect_stdout(StringIO()) as printed:

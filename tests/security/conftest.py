@@ -19,14 +19,14 @@ Templates = Mapping[str, dict[str, Any]]
 REPRESENTATIVE = "flights_async"
 LONG = (pytest.mark.slow, pytest.mark.long)
 OF_EXAMPLES = tuple(f"{EXAMPLE}{name}" for name in EXAMPLES)
-JUDGED = (
+EVALUATED = (
     *SETTINGS,
     *(
         pytest.param(name, marks=() if name == f"{EXAMPLE}{REPRESENTATIVE}" else LONG)
         for name in OF_EXAMPLES
     ),
 )
-"""What the judges judge; in the ordinary lane all settings and one example."""
+"""What the rule packs evaluate; in the ordinary lane all settings and one example."""
 
 
 class Assemblies(Mapping[str, Path]):
@@ -48,7 +48,7 @@ def assemblies() -> Assemblies:
     return Assemblies()
 
 
-@pytest.fixture(params=JUDGED)
+@pytest.fixture(params=EVALUATED)
 def settings(request: pytest.FixtureRequest) -> str:
     """Each of the settings and examples in turn."""
     return str(request.param)

@@ -1,6 +1,6 @@
 """The requests of all jobs of settings, examples and the library; scripts of notebooks.
 
-What Prowler's checks of SageMaker judge in an account and no judge of templates reads.
+What Prowler's checks of SageMaker evaluate in an account, and no rule pack in templates.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ def test_requests_of_all_jobs_pass(templates: dict[str, dict[str, Any]]) -> None
 
 
 def test_requests_of_each_kind_of_job_of_the_library_pass(library: dict[str, Any]) -> None:
-    found = requests(library)
+    of_library = requests(library)
 
-    assert {kind for kind, _ in found} == set(jobs.KINDS)
-    assert [fault for kind, each in found for fault in jobs.check(kind, each)] == []
+    assert {kind for kind, _ in of_library} == set(jobs.KINDS)
+    assert [fault for kind, each in of_library for fault in jobs.check(kind, each)] == []
 
 
 @pytest.mark.parametrize("kind", jobs.KINDS)

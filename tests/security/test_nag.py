@@ -23,7 +23,7 @@ from scripts.acknowledgments import acknowledgments
 from scripts.synthesis import ROOT, context, model_variables
 from stacks import load_settings
 from tests.assemblies import EXAMPLE
-from tests.security.conftest import JUDGED, Assemblies
+from tests.security.conftest import EVALUATED, Assemblies
 from tests.unit.constructs import jobs
 from tests.unit.constructs.conftest import ground_of
 
@@ -87,12 +87,12 @@ def without_acknowledgments(name: str, folder: Path) -> Findings:
         return checked(name, folder)
 
 
-@pytest.mark.parametrize("name", JUDGED)
+@pytest.mark.parametrize("name", EVALUATED)
 def test_no_finding_is_unacknowledged(name: str, tmp_path: Path) -> None:
     assert checked(name, tmp_path) == set()
 
 
-@pytest.mark.parametrize("name", JUDGED)
+@pytest.mark.parametrize("name", EVALUATED)
 def test_every_acknowledgment_has_its_finding(
     name: str, assemblies: Assemblies, tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""Sampled policy mutants: what is removed from the templates, and what contradicts a verdict."""
+"""Sampled policy mutants: what is removed from the templates, and what contradicts a outcome."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def rows(count: int, need: str) -> list[dict[str, str]]:
     ]  # fmt: skip
 
 
-def test_sample_is_the_same_for_a_seed_and_has_both_verdicts() -> None:
+def test_sample_is_the_same_for_a_seed_and_has_both_outcomes() -> None:
     table = [*rows(40, "needed"), *({**row, "role": "S" + row["role"]} for row in rows(9, "rare"))]
 
     chosen = sample(table, 20, seed=1)
