@@ -54,7 +54,8 @@ def main() -> int:
     options = parser.parse_args()
     console = Console()
     if options.table:
-        rows, document = json.loads(options.table.read_text())["permissions"], {}
+        rows = json.loads(options.table.read_text())["permissions"]
+        document: dict[str, Any] = {}
         ok = True
     else:
         rows, document, ok = _outcomes(console)

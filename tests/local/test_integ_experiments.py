@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from io import StringIO
@@ -28,7 +30,8 @@ from scripts.integ_experiments import (
 )
 from scripts.integ_questions import EXPERIMENTS, volume_grants
 
-LIMITS = Path(__file__).resolve().parents[2] / "docs" / "limits.md"
+ROOT = Path(__file__).resolve().parents[2]
+LIMITS = ROOT / "docs" / "limits.md"
 
 
 @pytest.fixture(scope="module")
@@ -186,3 +189,27 @@ def test_denied_grants_refute_the_first_experiment(account: Account) -> None:
 
 def test_plan_has_a_number_for_each_experiment() -> None:
     assert [f"{number}. " in plan(EXPERIMENTS) for number in range(1, 6)] == [True] * 5
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_whole_command_is_rehearsed_on_a_local_cloud(tmp_path: Path) -> None:
+    """In a process of its own: experiments, deployment, comparison and destruction of the app."""
+    report = tmp_path / "report.json"
+    with LocalCloud.start(warm=True) as bootstrapped:
+        variables = bootstrapped.environment() | {"SAGELOOP_INTEG": "123456789012"}
+        for command in (
+            ["cdk", "bootstrap"],
+            [sys.executable, "-m", "scripts.integ", "--rehearse", "--json", str(report)],
+        ):
+            ended = subprocess.run(
+                command, cwd=ROOT, env=variables, text=True, check=False, capture_output=True
+            )
+            assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
+
+        assert "deployed, without differences, destroyed" in ended.stdout
+        assert ended.stdout.index("confirmed: ") < ended.stdout.index("retained by design")
+        stacks = bootstrapped.client("cloudformation").describe_stacks()["Stacks"]
+        assert [stack["StackName"] for stack in stacks] == ["CDKToolkit"]
+    results = {each["result"] for each in json.loads(report.read_text())["experiments"]}
+    assert results == {"confirmed"}

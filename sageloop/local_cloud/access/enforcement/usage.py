@@ -116,8 +116,8 @@ def _grants(
                 changed = [*policies]
                 changed[place] = policy.without_action(statement, action)
                 grant = (policy, statement, action)
-                before, after = _under(redecide, policies), _under(redecide, changed)
-                need = _need(grant, allowed, sources, lambda r, b=before, a=after: a(r) or not b(r))
+                unaffected = _unaffected(_under(redecide, policies), _under(redecide, changed))
+                need = _need(grant, allowed, sources, unaffected)
                 yield Grant(policy.name, statement.name, action, need)
 
 
@@ -125,9 +125,16 @@ def _under(redecide: Redecide, policies: Sequence[Policy]) -> Callable[[Decision
     return lambda record: redecide(record, policies)
 
 
+def _unaffected(
+    before: Callable[[DecisionRecord], bool], after: Callable[[DecisionRecord], bool]
+) -> Callable[[DecisionRecord], bool]:
+    """Whether a record is allowed by changed policies too, or by neither: its resource is gone."""
+    return lambda record: after(record) or not before(record)
+
+
 def _need(
     grant: tuple[Policy, Statement, str], allowed: Sequence[DecisionRecord],
-    sources: Container[str], still_allowed: Callable[[DecisionRecord], bool],
+    sources: Container[str], unaffected: Callable[[DecisionRecord], bool],
 ) -> Need:  # fmt: skip
     policy, statement, action = grant
     matches = patterns.wildcard(action.lower())
@@ -136,7 +143,7 @@ def _need(
     # Another statement of the role allows the others already. Across accounts the decision names
     # the resource's policy, and both are required.
     decided = [r for r in own if r.source == source or r.source not in sources]
-    if not all(map(still_allowed, decided)):
+    if not all(map(unaffected, decided)):
         return Need.NEEDED
     matched = any(r.source == source or _applies(statement, r) for r in own)
     return Need.REDUNDANT if matched else Need.SPARE
