@@ -25,7 +25,7 @@ from rich.console import Console
 
 from sageloop.demo.story import Options, Story
 from sageloop.local_cloud.client import LocalCloud
-from scripts.rare_permissions import rare_permissions, stable_policy
+from scripts.rare_permissions import rare_permissions, stable_policy, stable_role
 from scripts.synthesis import ROOT
 
 NEEDED, RARE = "needed", "rare"
@@ -152,7 +152,9 @@ def confirm(mutants: Sequence[Mutant], console: Console) -> dict[str, Any]:
         story = _MutatedStory(Options(project=folder, iam="warn"), console)
         report = story.run()
     denied = {role_and_action(each) for each in story.denied}
-    faults = [f"the demo failed: {problem}" for problem in report.problems]
+    # Whether the models are good and the load was high does not matter here, the last step does.
+    ended = "second_life_rc" in report.cdk and not any(report.cdk.values())
+    faults = [] if ended else [f"the demo did not end: {each}" for each in report.problems]
     faults += faults_of(mutants, denied)
     rows = [{**asdict(m), "denied": (m.role, m.action) in denied} for m in mutants]
     return {"confirmed": rows, "faults": faults, "seconds": report.wall_seconds}
@@ -160,7 +162,7 @@ def confirm(mutants: Sequence[Mutant], console: Console) -> dict[str, Any]:
 
 def role_and_action(decision: Mapping[str, Any]) -> tuple[str, str]:
     """The stable name of the role of a decision, and the action."""
-    return stable_policy(decision["principal"]), decision["action"]
+    return stable_role(decision["principal"]), decision["action"]
 
 
 def faults_of(mutants: Sequence[Mutant], denied: Iterable[tuple[str, str]]) -> Iterator[str]:

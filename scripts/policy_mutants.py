@@ -27,7 +27,7 @@ from rich.console import Console
 from sageloop.demo.story import Options, Story
 from sageloop.local_cloud.client import LocalCloud
 from scripts.policy_confirmation import confirm, sample
-from scripts.rare_permissions import Permission, rare_permissions, stable_policy
+from scripts.rare_permissions import Permission, rare_permissions, stable_policy, stable_role
 from scripts.synthesis import ROOT
 
 _RARE = "rare"
@@ -108,7 +108,7 @@ def table(usages: Iterable[dict[str, Any]]) -> Iterator[dict[str, str]]:
                 if need == "spare" and (policy, grant["action"]) in listed:
                     need = _RARE
                 yield {
-                    "role": stable_policy(usage["role"]), "policy": policy,
+                    "role": stable_role(usage["role"]), "policy": policy,
                     "action": grant["action"], "statement": grant["statement"], "need": need,
                 }  # fmt: skip
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from scripts.policy_confirmation import Mutant, faults_of, mutate, mutate_assembly, sample
-from scripts.rare_permissions import rare_permissions, stable_policy
+from scripts.rare_permissions import rare_permissions, stable_policy, stable_role
 from scripts.synthesis import templates_in
 from tests.security.conftest import Assemblies
 
@@ -93,6 +93,19 @@ def test_templates_of_an_assembly_are_mutated(template: dict[str, Any], tmp_path
 
     mutate(STACK, template, [NEEDED])
     assert templates_in(tmp_path)[STACK] == template
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [
+        ("sageloop-prod-Training-Role1ABCDEF4-0QWERTYUIOPA", "TrainingRole"),
+        ("sageloop-prod-Serving-Role1ABCDEF4-9QWERTYUIOPB", "ServingRole"),
+        ("sageloop-prod-Serving-EndpointPromoterRole01234567-9QWERTYUIOPB",
+         "ServingEndpointPromoterRole"),
+    ],
+)  # fmt: skip
+def test_roles_have_the_same_name_in_each_deployment(name: str, role: str) -> None:
+    assert stable_role(f"arn:aws:iam::123456789012:role/{name}") == role
 
 
 @pytest.mark.parametrize(
