@@ -170,7 +170,7 @@ fault-cases: setup .venv-mutants/.ready ## each fault's test notices that its re
 	PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONHASHSEED=0 .venv-mutants/bin/python -m scripts.fault_cases $(CASES)
 
 policy-mutants: setup ## which permissions of the project's roles the demo does not need
-	$(BIN)/python -m scripts.policy_mutants
+	$(BIN)/python -m scripts.policy_mutants $(POLICY_MUTANTS)
 
 check: setup ## format, lint, types, imports, docs, structure
 	$(BIN)/ruff format --check .
@@ -219,8 +219,8 @@ lock: ## pin requirements anew (needs uv on the PATH)
 	uv pip compile -q requirements/functions.in -c requirements/dev.txt --generate-hashes \
 	  --no-annotate --no-header --python-version $(FUNCTIONS_PYTHON) -o requirements/functions.txt
 
-integ: setup ## deploy to YOUR account and destroy again (costs money; asks first)
-	$(BIN)/python -m scripts.integ
+integ: setup ## experiments, deploy and destroy in YOUR account (costs money; asks first)
+	$(BIN)/python -m scripts.integ $(INTEG)
 
 clean: ## remove what was set up and written
 	rm -rf $(VENV) $(FRAMEWORKS) .venv-mutants .mutants .venv-checkov .venv-fidelity .venv-sdk .venv-sdk2 .venv-aws .venv-functions node_modules $(JAVASCRIPT)/node_modules $(GUARD)/node_modules cdk.out dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

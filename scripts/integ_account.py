@@ -24,7 +24,12 @@ class RefusedError(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """An account and region, clients for it, and the environment of commands that reach it."""
+    """An account and region, clients for it, and the environment of commands that reach it.
+
+    Attributes:
+        local: Whether it is the account of a local cloud.
+
+    """
 
     number: str
     caller: str
@@ -33,6 +38,7 @@ class Account:
     endpoints: Mapping[str, str] = field(default_factory=dict)
     client: Callable[[str], Any]
     environment: Callable[[], dict[str, str]]
+    local: bool = False
 
 
 def own_account(environment: Mapping[str, str]) -> Account:
@@ -84,6 +90,7 @@ def local_account(environment: Mapping[str, str]) -> Account:
         region=cloud.region,
         client=cloud.client,
         environment=cloud.environment,
+        local=True,
     )
 
 

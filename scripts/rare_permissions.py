@@ -80,6 +80,15 @@ def stable_policy(name: str) -> str:
     return stack.rpartition("-")[2] + construct if construct == _ROLE_POLICY else construct
 
 
+def stable_role(arn: str) -> str:
+    """The name of a role with its stack's part, without what differs from deployment to deployment.
+
+    CloudFormation shortens the names of roles, so that it may end within the construct's name.
+    """
+    stack, _, named = _GENERATED.sub("", arn.rpartition("/")[2]).rpartition("-")
+    return stack.rpartition("-")[2] + without_name(_LOGICAL_HASH.sub("", named))
+
+
 def without_name(logical_id: str) -> str:
     """A logical id without the name of its job or endpoint."""
     return _NAMED.sub(r"\1", logical_id)

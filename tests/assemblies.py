@@ -13,14 +13,18 @@ import os
 import shutil
 from pathlib import Path
 
-from scripts.synthesis import synthesise
+from scripts.synthesis import synthesise, synthesise_example
 
 PLACE = "SAGELOOP_TEST_ASSEMBLIES"
+EXAMPLE = "examples/"
+"""What the name of an example begins with."""
 
 
 @functools.cache
 def assembly(settings: str = "prod") -> Path:
     """The folder of the app's assembly for settings, a name or a file, to read only.
+
+    With ``examples/NAME`` it is the assembly of an example.
 
     Raises:
         RuntimeError: If the app does not synthesize, with its output.
@@ -37,9 +41,13 @@ def assembly(settings: str = "prod") -> Path:
 def _make(settings: str, folder: Path) -> None:
     unfinished = folder.with_suffix(".new")
     shutil.rmtree(unfinished, ignore_errors=True)
-    ended = synthesise(settings, unfinished)
+    example = settings.removeprefix(EXAMPLE)
+    if example == settings:
+        ended = synthesise(settings, unfinished)
+    else:
+        ended = synthesise_example(example, unfinished)
     if ended.returncode:
-        raise RuntimeError(f"settings {settings} do not synthesise:\n{ended.stderr}")
+        raise RuntimeError(f"{settings} does not synthesise:\n{ended.stderr}")
     unfinished.rename(folder)
 
 

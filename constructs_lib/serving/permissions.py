@@ -59,6 +59,8 @@ def scaling_statements(
 ) -> list[iam.PolicyStatement]:
     """Statements to register and scale the variants of one endpoint.
 
+    Those who scale an endpoint also describe it, which is not part of them.
+
     Args:
         scope: Construct of the statements.
         endpoint: Name of the endpoint.
@@ -79,8 +81,7 @@ def scaling_statements(
         allow(_SCALING, [targets], service),
         allow(_DESCRIBE_SCALING if remembers else _DESCRIBE_SCALING[:1], ["*"]),
         # Application Auto Scaling requires these permissions of the caller.
-        allow(["sagemaker:DescribeEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities"],
-              [own]),
+        allow(["sagemaker:UpdateEndpointWeightsAndCapacities"], [own]),
         allow(["cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm"], [tracking]),
         allow(["iam:CreateServiceLinkedRole"], [linked],
               {"StringEquals": {"iam:AWSServiceName": _LINKED_ROLE}}),

@@ -10,7 +10,7 @@ from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from .._private.acknowledge import acknowledge_packs
+from .._private.acknowledge import acknowledge, acknowledge_packs
 from .._private.alarm_duties import ROLLBACK, claim
 from .base import EndpointBase
 from .variants import Variant
@@ -64,6 +64,7 @@ def rollback_alarms(
     else:
         for alarm in alarms:
             acknowledge_packs(alarm, "CloudWatchAlarmAction", _UNTOLD, packs="nist hipaa")
+            acknowledge(alarm, ["CT.CLOUDWATCH.PR.1"], _UNTOLD)
     claim(scope, alarms, ROLLBACK)
     return alarms
 

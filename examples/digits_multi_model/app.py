@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import App, CfnOutput, Stack
+from aws_cdk import Acknowledgment, App, CfnOutput, Stack, Validations
 from constructs import Construct
 
 from constructs_lib import (
@@ -16,6 +16,7 @@ from constructs_lib import (
 
 ENDPOINT = "digits-multi-model"
 MODELS = "models/"
+ONE_INSTANCE = "one small instance shows that models are unloaded when its memory is full"
 
 
 class DigitsStack(Stack):
@@ -28,7 +29,7 @@ class DigitsStack(Stack):
         network = PrivateNetwork(self, "Network", key=store.key)
         image = AlgorithmImage.find(self, "sklearn", "1.2-1")
         role = HostingRole(self, "Role", key=store.key, repository_arns=[image.repository_arn])
-        Endpoint(
+        endpoint = Endpoint(
             self,
             "Endpoint",
             endpoint_name=ENDPOINT,
@@ -41,6 +42,7 @@ class DigitsStack(Stack):
             variants=[Variant(instance_type="ml.t2.medium", instance_count=1)],
             environment={"SAGEMAKER_PROGRAM": "inference.py"},
         )
+        Validations.of(endpoint).acknowledge(Acknowledgment(id="SageMaker.4", reason=ONE_INSTANCE))
         CfnOutput(self, "Bucket", value=store.bucket.bucket_name)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from aws_cdk import App, CfnOutput, Stack
+from aws_cdk import Acknowledgment, App, CfnOutput, Stack, Validations
 from constructs import Construct
 
 from constructs_lib import (
@@ -26,6 +26,7 @@ from constructs_lib import (
 EXAMPLE = Path(__file__).resolve().parent
 ENDPOINT = "flights-ab"
 FOLDER = Path(os.environ.get("FLIGHTS_MODELS", EXAMPLE / "models"))
+ONE_INSTANCE = "each of the two variants has one instance, so that the endpoint has two"
 
 
 class FlightsStack(Stack):
@@ -47,6 +48,7 @@ class FlightsStack(Stack):
         endpoint = Endpoint(
             self, "Endpoint", endpoint_name=ENDPOINT, store=store, variants=variants
         )
+        Validations.of(endpoint).acknowledge(Acknowledgment(id="SageMaker.4", reason=ONE_INSTANCE))
         CfnOutput(self, "EndpointName", value=endpoint.endpoint_name)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from aws_cdk import App, CfnOutput, Duration, Stack
+from aws_cdk import Acknowledgment, App, CfnOutput, Duration, Stack, Validations
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
@@ -32,7 +32,10 @@ from constructs_lib import (
 
 EXAMPLE = Path(__file__).resolve().parent
 ENDPOINT = "flights-async"
+NO_DEAD_LETTERS = "the results are in S3: unread notifications of them expire after a day"
+NO_GRANTS = "SNS and SQS use the key by its policy; only the account's administrators create grants"
 FOLDER = Path(os.environ.get("FLIGHTS_MODEL", EXAMPLE / "model"))
+ONE_INSTANCE = "requests wait in a queue while the endpoint has no instance"
 
 
 class FlightsStack(Stack):
@@ -44,6 +47,9 @@ class FlightsStack(Stack):
         self.store = store = DataStore(self, "Store")
         # The topics use the key of the queues, so their own key must be another one.
         self.notices_key = kms.Key(self, "NoticesKey", enable_key_rotation=True)
+        Validations.of(self.notices_key).acknowledge(
+            Acknowledgment(id="CT.KMS.PR.3", reason=NO_GRANTS)
+        )
         network = PrivateNetwork(self, "Network", key=store.key)
         image = AlgorithmImage.xgboost(self, "3.0-5")
         container = ModelContainer(
@@ -52,7 +58,7 @@ class FlightsStack(Stack):
             code=InferenceCode(folder=EXAMPLE / "source"),
         )
         role = HostingRole(self, "Role", key=store.key, repository_arns=[image.repository_arn])
-        Endpoint(
+        endpoint = Endpoint(
             self,
             "Endpoint",
             endpoint_name=ENDPOINT,
@@ -73,6 +79,7 @@ class FlightsStack(Stack):
                 )
             ],
         )
+        Validations.of(endpoint).acknowledge(Acknowledgment(id="SageMaker.4", reason=ONE_INSTANCE))
         CfnOutput(self, "Bucket", value=store.bucket.bucket_name)
 
     def notifications(self, name: str) -> sns.Topic:
@@ -88,6 +95,9 @@ class FlightsStack(Stack):
             enforce_ssl=True,
             retention_period=Duration.days(1),
         )
+        # Security rules want a dead-letter queue of each queue.
+        for rule in ("AwsSolutions-SQS3", "CT.SQS.PR.1"):
+            Validations.of(queue).acknowledge(Acknowledgment(id=rule, reason=NO_DEAD_LETTERS))
         topic.add_subscription(subscriptions.SqsSubscription(queue, raw_message_delivery=True))
         CfnOutput(self, f"{name}Notices", value=queue.queue_url)
         return topic

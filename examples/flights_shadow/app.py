@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from aws_cdk import App, CfnOutput, Stack
+from aws_cdk import Acknowledgment, App, CfnOutput, Stack, Validations
 from constructs import Construct
 
 from constructs_lib import (
@@ -27,6 +27,7 @@ from constructs_lib import (
 EXAMPLE = Path(__file__).resolve().parent
 ENDPOINT = "flights-shadow"
 FOLDER = Path(os.environ.get("FLIGHTS_MODELS", EXAMPLE / "models"))
+ONE_INSTANCE = "champion and challenger have one instance each, to keep the example cheap"
 
 
 class FlightsStack(Stack):
@@ -63,6 +64,7 @@ class FlightsStack(Stack):
             shadow=Variant(name="Challenger", model=challenger, instance_count=1),
             capture=DataCapture(),
         )
+        Validations.of(endpoint).acknowledge(Acknowledgment(id="SageMaker.4", reason=ONE_INSTANCE))
         CfnOutput(self, "Bucket", value=store.bucket.bucket_name)
         CfnOutput(self, "EndpointName", value=endpoint.endpoint_name)
 

@@ -12,6 +12,7 @@ from lambda_stage import package
 from roles import ACCOUNT, LAMBDA, QUEUE_READER, USER, allowing, function_role, make_role, trust
 
 from sageloop.local_cloud.access.enforcement.mode import AccessMode
+from sageloop.local_cloud.access.enforcement.service_acts import role_actor
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.services import own_services
 
@@ -302,3 +303,26 @@ def test_usage_lists_used_spare_and_denied_permissions(cloud: Cloud) -> None:
         "Effect": "Allow", "Action": ["s3:GetObject"],
         "Resource": ["arn:aws:s3:::data/train/rows.csv"],
     }]  # fmt: skip
+
+
+def test_permission_on_a_resource_of_another_account_is_needed(cloud: Cloud) -> None:
+    puller = make_role(
+        cloud.client("iam", principal=USER), "puller", trust(LAMBDA), "ecr:BatchGetImage"
+    )
+    images = "arn:aws:ecr:us-east-1:683313688378:repository/sagemaker-xgboost"
+    assert role_actor(cloud, puller, "pulls").denial("ecr:BatchGetImage", images) is None
+
+    (usage,) = [each for each in cloud.authorizer.usage() if each.role == puller]
+
+    assert [str(grant.need) for grant in usage.grants] == ["needed"]
+
+
+def test_permissions_that_allow_the_same_requests_are_redundant(cloud: Cloud) -> None:
+    twice = make_role(
+        cloud.client("iam", principal=USER), "twice", trust(LAMBDA), "s3:GetObject", "s3:Get*"
+    )
+    cloud.client("s3", principal=twice).get_object(Bucket="data", Key="train/rows.csv")
+
+    (usage,) = [each for each in cloud.authorizer.usage() if each.role == twice]
+
+    assert [str(grant.need) for grant in usage.grants] == ["redundant", "redundant"]

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from constructs_lib._private.wildcard_reasons import OF_THE_APP
 from scripts.acknowledgments import RULE_PACKS, Acknowledgment
 from scripts.acknowledgments_page import render_from
 from scripts.synthesis import ROOT, SETTINGS
+from tests.security.conftest import Assemblies, of_settings
 
 DOCUMENT = ROOT / "docs" / "acknowledgments.md"
 # CDK adds this one itself for the zones that it writes.
 OF_CDK = {"CloudFormation-Validate::W3010"}
 
 
-def test_acknowledgments_document_is_up_to_date(assemblies: dict[str, Path]) -> None:
+def test_acknowledgments_document_is_up_to_date(assemblies: Assemblies) -> None:
     assert DOCUMENT.read_text() == render_from({s: assemblies[s] for s in SETTINGS}), (
         "run 'make docs'"
     )
@@ -37,6 +37,7 @@ def test_acknowledgments_are_unique(accepted: list[Acknowledgment]) -> None:
     assert [key for key, number in counted.items() if number > 1] == []
 
 
+@of_settings
 def test_each_acknowledgment_has_a_tool(accepted: list[Acknowledgment]) -> None:
     assert {a.rule_pack for a in accepted} == set(RULE_PACKS.values())
 

@@ -14,6 +14,7 @@ import pytest
 
 from scripts.acknowledgments import acknowledgments
 from scripts.synthesis import ROOT, templates_in
+from tests.security.conftest import Assemblies
 
 # checkov has an environment of its own; cfn-lint, cdk-nag's rules, AWS's policy checks and those of
 # Security Hub evaluate the same templates in `make test`.
@@ -59,7 +60,7 @@ def write(folder: Path, templates: dict[str, dict[str, Any]]) -> None:
 
 
 @pytest.fixture(scope="module")
-def failed(assemblies: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> set[Finding]:
+def failed(assemblies: Assemblies, tmp_path_factory: pytest.TempPathFactory) -> set[Finding]:
     """Findings on the templates (below ``given``) and without their suppressions (``bare``).
 
     One run for all of them: most of its time is its start.
@@ -84,7 +85,7 @@ def test_no_finding_is_unacknowledged(failed: set[Finding]) -> None:
 
 
 def test_every_acknowledgment_has_its_finding(
-    failed: set[Finding], assemblies: dict[str, Path], settings: str
+    failed: set[Finding], assemblies: Assemblies, settings: str
 ) -> None:
     value = [
         Finding(f"bare/{settings}/{a.stack}.template.json", resource, a.rule)

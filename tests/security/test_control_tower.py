@@ -11,9 +11,9 @@ from scripts.acknowledgments import acknowledgments
 from scripts.synthesis import SETTINGS, templates_in
 from tests.assemblies import assembly
 from tests.security.checks.guard import PACKAGE, Finding, findings
+from tests.security.conftest import LONG, OF_EXAMPLES
 
 # Guard has a folder of its own, which the set-up of `make test-long` fills.
-LONG = (pytest.mark.slow, pytest.mark.long)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -34,10 +34,12 @@ def acknowledged(folder: Path) -> set[Finding]:
     }
 
 
-_KINDS = ("AWS::KMS::Key", "AWS::S3::Bucket", "AWS::SQS::Queue")
+_KINDS = ("AWS::CloudWatch::Alarm", "AWS::KMS::Key", "AWS::S3::Bucket", "AWS::SQS::Queue")
 
 
-@pytest.mark.parametrize("name", [pytest.param(s, marks=LONG) for s in (*SETTINGS, "tune")])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=LONG) for name in (*SETTINGS, *OF_EXAMPLES)]
+)
 def test_findings_are_those_acknowledged(name: str, tmp_path: Path) -> None:
     folder = assembly(name)
 

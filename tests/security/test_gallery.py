@@ -15,6 +15,7 @@ from tests.security.checks import names, policies, reference
 from tests.security.checks.access import Stacks, denials_without_keys
 from tests.security.checks.flatten import resources
 from tests.security.checks.wiring import CombinedStacks
+from tests.security.conftest import of_settings
 
 Templates = dict[str, dict[str, Any]]
 _REGISTER = "application-autoscaling:RegisterScalableTarget"
@@ -141,6 +142,7 @@ def lacking(stacks: Stacks, role: str, endpoint: str) -> set[str]:
     }
 
 
+@of_settings
 def test_registering_roles_have_scaling_permissions(stacks: Stacks) -> None:
     """See https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-prerequisites.html."""
     roles = list(registering(stacks))
@@ -151,6 +153,7 @@ def test_registering_roles_have_scaling_permissions(stacks: Stacks) -> None:
     assert {role: sets for role, sets in result.items() if set() not in sets} == {}
 
 
+@of_settings
 def test_describe_alarms_includes_composite_alarms(stacks: Stacks) -> None:
     describing = [
         name
@@ -163,6 +166,7 @@ def test_describe_alarms_includes_composite_alarms(stacks: Stacks) -> None:
         assert stacks.decide(stacks.role(name), "cloudwatch:DescribeAlarms").allowed, name
 
 
+@of_settings
 def test_notebook_can_stop_itself_only(stacks: Stacks) -> None:
     ((name, notebook),) = list(stacks.combined.of("AWS::SageMaker::NotebookInstance"))
     role = stacks.role(stacks.role_named(str(stacks.literal(name, notebook["RoleArn"]))))

@@ -5,15 +5,18 @@ Decided by the policies in the templates, as AWS's evaluation documents it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from sageloop.local_cloud.access.policy.authorization import Permission
 from scripts.synthesis import templates_in
+from tests.assemblies import assembly
 from tests.security.checks.access import ACCOUNT, OTHER_ACCOUNT, REGION, Caller, Stacks
+from tests.security.conftest import of_settings
 
 _BOOTSTRAP = f"arn:aws:s3:::cdk-hnb659fds-assets-{ACCOUNT}-{REGION}"
 _TO_SAGEMAKER = {"iam:PassedToService": "sagemaker.amazonaws.com"}
@@ -115,24 +118,35 @@ _REQUESTS = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def roles(assemblies: dict[str, Path]) -> dict[str, dict[str, Caller]]:
-    """The roles of each of the settings, by name."""
-    made = {settings: Stacks(templates_in(folder)) for settings, folder in assemblies.items()}
-    return {
-        settings: {name: stacks.role(name) for name in stacks.named("AWS::IAM::Role")}
-        for settings, stacks in made.items()
-    }
+@dataclass(frozen=True)
+class Deployed:
+    """The stacks of one of the settings or examples, with their roles by name."""
+
+    stacks: Stacks
+    roles: Mapping[str, Caller]
 
 
-@pytest.fixture(scope="module")
-def decided(assemblies: dict[str, Path]) -> Mapping[str, Stacks]:
-    return {name: Stacks(templates_in(folder)) for name, folder in assemblies.items()}
+@functools.cache
+def deployed_of(name: str) -> Deployed:
+    stacks = Stacks(templates_in(assembly(name)))
+    roles = {role: stacks.role(role) for role in stacks.named("AWS::IAM::Role")}
+    return Deployed(stacks, roles)
 
 
-def test_stacks_have_roles_of_all_parts(roles: dict[str, dict[str, Caller]], settings: str) -> None:
-    assert len(roles[settings]) >= 10
-    assert all(caller.policies for caller in roles[settings].values())
+@pytest.fixture
+def deployed(settings: str) -> Deployed:
+    """The stacks of each of the settings and examples, to read."""
+    return deployed_of(settings)
+
+
+def test_each_role_has_policies(deployed: Deployed) -> None:
+    assert deployed.roles
+    assert all(caller.policies for caller in deployed.roles.values())
+
+
+@of_settings
+def test_stacks_have_roles_of_all_parts(deployed: Deployed) -> None:
+    assert len(deployed.roles) >= 10
 
 
 def _id(value: Any) -> str:
@@ -140,26 +154,22 @@ def _id(value: Any) -> str:
 
 
 @pytest.mark.parametrize("request_", _REQUESTS, ids=_id)
-def test_request_is_denied_to_every_role(
-    roles: dict[str, dict[str, Caller]], decided: Mapping[str, Stacks], settings: str,
-    request_: Permission,
-) -> None:  # fmt: skip
-    assert allowed_to(roles[settings], decided[settings], request_) == []
+def test_request_is_denied_to_every_role(deployed: Deployed, request_: Permission) -> None:
+    assert allowed_to(deployed, request_) == []
 
 
+@of_settings
 @pytest.mark.parametrize("action", ["ecr:GetAuthorizationToken", "ec2:DescribeVpcs"])
-def test_what_roles_need_is_allowed_to_some(
-    roles: dict[str, dict[str, Caller]], decided: Mapping[str, Stacks], settings: str, action: str
-) -> None:
+def test_what_roles_need_is_allowed_to_some(deployed: Deployed, action: str) -> None:
     """The decisions above are not denials of everything."""
-    assert allowed_to(roles[settings], decided[settings], Permission(action, "*")) != []
+    assert allowed_to(deployed, Permission(action, "*")) != []
 
 
-def allowed_to(roles: Mapping[str, Caller], stacks: Stacks, request: Permission) -> list[str]:
+def allowed_to(deployed: Deployed, request: Permission) -> list[str]:
     """The roles whose identity-based policies allow a request."""
     context = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3", **request.context}
     return [
         name
-        for name, caller in roles.items()
-        if stacks.decide(caller, request.action, request.resource, context).allowed
+        for name, caller in deployed.roles.items()
+        if deployed.stacks.decide(caller, request.action, request.resource, context).allowed
     ]

@@ -15,7 +15,7 @@ STAR = "RESOURCE_STAR"
 
 
 def test_policies_have_valid_actions_resources_and_conditions(templates: Templates) -> None:
-    assert len(dict(policies.documents(CombinedStacks(templates), templates))) > 20
+    assert dict(policies.documents(CombinedStacks(templates), templates))
     assert [f for f in policies.findings(templates) if f.issue != STAR] == []
 
 

@@ -14,6 +14,7 @@ from sageloop.local_cloud.access.policy.validation import PolicyFor, validate
 from tests.security.checks.flatten import Template, as_list
 from tests.security.checks.policies import literal
 from tests.security.checks.wiring import CombinedStacks
+from tests.security.conftest import of_settings
 
 # The property of each type that holds a policy document.
 DOCUMENTS = {
@@ -52,6 +53,7 @@ def test_every_policy_document_is_accepted(templates: dict[str, Template]) -> No
     assert refusals(templates) == []
 
 
+@of_settings
 def test_every_kind_of_document_is_validated(templates: dict[str, Template]) -> None:
     observed = {attached_to for _, attached_to, _ in documents(templates)}
     assert observed >= {PolicyFor.BUCKET, PolicyFor.KEY, PolicyFor.MANAGED, PolicyFor.QUEUE,
@@ -63,6 +65,7 @@ def test_every_condition_key_exists(templates: dict[str, Template]) -> None:
     assert [key for policy in policies for key in unknown_keys(policy)] == []
 
 
+@of_settings
 @pytest.mark.parametrize(
     ("kind", "member", "change"),
     [

@@ -72,3 +72,12 @@ def test_row_that_the_demo_needs_is_a_fault() -> None:
     (fault,) = faults_of(rows)
 
     assert fault.startswith(f"listed and not spare: {rows[0]['action']} of {rows[0]['policy']}")
+
+
+def test_permission_that_another_statement_allows_too_is_a_fault() -> None:
+    rows = [{"policy": p, "action": a, "need": "rare"} for p, a in sorted(listed_permissions())]
+    twice = {"policy": "LoopReconcileScaling", "action": "s3:GetObject", "need": "redundant"}
+
+    (fault,) = faults_of([*rows, twice])
+
+    assert fault.startswith("redundant: s3:GetObject of LoopReconcileScaling")

@@ -23,7 +23,7 @@ def documents(templates: Templates) -> dict[str, dict[str, Any]]:
 def test_every_action_and_arn_can_match(templates: Templates) -> None:
     result = documents(templates)
 
-    assert len(result) > 20
+    assert result
     assert {n: f for n, d in result.items() if (f := list(reference.faults(d["Statement"])))} == {}
 
 

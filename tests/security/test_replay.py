@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sageloop.local_cloud.access.policy import anonymous, service
-from scripts.synthesis import ROOT, SETTINGS, templates_in
+from scripts.synthesis import ROOT, templates_in
 from tests.docs.blocks import programs
 from tests.security.checks.access import (
     ACCOUNT,
@@ -23,6 +23,7 @@ from tests.security.checks.access import (
 )
 from tests.security.checks.flatten import resources
 from tests.security.checks.uploads import CUSTOMER_KEY, ENCRYPTION, KEY_ID, uploads
+from tests.security.conftest import Assemblies
 from tests.security.replay import Call, Loop, actions_of_functions
 
 Templates = dict[str, dict[str, Any]]
@@ -39,6 +40,10 @@ _PROGRAMS = [
 ]
 
 
+# The job of `tune` is a tuning job, which makes other calls.
+SETTINGS = ("dev", "prod")
+
+
 @pytest.fixture(params=SETTINGS)
 def settings(request: pytest.FixtureRequest) -> str:
     """Each of the settings whose job trains, in turn; the calls are those of such a job."""
@@ -46,7 +51,7 @@ def settings(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def loops(assemblies: dict[str, Path]) -> dict[str, Loop]:
+def loops(assemblies: Assemblies) -> dict[str, Loop]:
     return {name: Loop(Stacks(templates_in(assemblies[name]))) for name in SETTINGS}
 
 

@@ -11,7 +11,7 @@ from scripts.acknowledgments import Acknowledgment
 from tests.security.checks import jobs, security_hub
 from tests.security.checks.acknowledged import acknowledged
 from tests.security.checks.flatten import properties, resources
-from tests.security.conftest import documents
+from tests.security.conftest import documents, of_settings
 
 PASSING: dict[str, dict[str, Any]] = {
     "AWS::SageMaker::NotebookInstance": {
@@ -89,6 +89,7 @@ def test_templates_pass_or_acknowledge_every_control(
             assert reason, f"{name}/{finding.resource} fails {finding.control}"
 
 
+@of_settings
 def test_serving_document_passes_or_acknowledges_every_control(
     templates: dict[str, dict[str, Any]], accepted: list[Acknowledgment]
 ) -> None:
@@ -139,6 +140,7 @@ def test_each_rule_for_jobs_can_fail(
     assert any(message in text for text in jobs.check_training(request))
 
 
+@of_settings
 @pytest.mark.parametrize(
     ("part", "member", "message"),
     [

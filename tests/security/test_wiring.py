@@ -8,6 +8,7 @@ import pytest
 
 from tests.security.checks import reach, wiring
 from tests.security.checks.flatten import properties, resources
+from tests.security.conftest import of_settings
 
 Templates = dict[str, dict[str, Any]]
 
@@ -22,6 +23,7 @@ def test_every_sender_can_use_key_and_policy_of_target(templates: Templates) -> 
     assert wiring.findings(templates) == []
 
 
+@of_settings
 @pytest.mark.parametrize("service", ["cloudwatch.amazonaws.com", "events.amazonaws.com"])
 def test_key_without_sender_is_reported(templates: Templates, service: str) -> None:
     for template in templates.values():
@@ -32,6 +34,7 @@ def test_key_without_sender_is_reported(templates: Templates, service: str) -> N
     assert any(f"key's policy does not admit {service}" in f for f in wiring.findings(templates))
 
 
+@of_settings
 @pytest.mark.parametrize(
     "kind", ["AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy", "AWS::S3::BucketPolicy"]
 )
@@ -51,6 +54,7 @@ def test_every_function_in_the_vpc_reaches_the_services_of_its_role(templates: T
     assert reach.findings(templates) == []
 
 
+@of_settings
 def test_missing_endpoint_is_reported(templates: Templates) -> None:
     endpoints = [
         (template, name, str(properties(resource)["ServiceName"]).split(".", 3)[-1])

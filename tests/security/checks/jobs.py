@@ -1,7 +1,7 @@
-"""Rules for requests of training jobs and endpoints that are built at run time.
+"""Rules for requests of jobs and endpoints that are built at run time.
 
-The rules are Prowler's for training jobs and models, with additional ones for endpoints. A
-document is checked as the request that SageMaker receives.
+The rules are Prowler's for jobs and models, with additional ones for endpoints. A document is
+checked as the request that SageMaker receives.
 """
 
 from __future__ import annotations
@@ -11,6 +11,51 @@ from typing import Any
 
 # Types with local NVMe reject VolumeKmsKeyId (CreateTrainingJob, ResourceConfig).
 _LOCAL_DISK = ("ml.g4dn.", "ml.g5.", "ml.g6.", "ml.p4d.", "ml.p5.", "ml.c5d.", "ml.m5d.")
+
+
+KINDS = ("Training", "Tuning", "Processing", "Transform")
+"""The kinds of jobs, as the types of their custom resources name them."""
+
+
+def check(kind: str, request: Mapping[str, Any]) -> list[str]:
+    """The violations of the request of a job of a kind."""
+    if kind == "Training":
+        return check_training(request)
+    if kind == "Tuning":
+        trials = _trials(request)
+        faults = dict.fromkeys(fault for each in trials for fault in check_training(each))
+        return [fault.replace("training:", "tuning:") for fault in faults]
+    result = []
+    name = kind.lower()
+    if not compute_of(kind, request).get("VolumeKmsKeyId"):
+        result.append(f"{name}: volume is not encrypted with a customer managed key")
+    output = "ProcessingOutputConfig" if kind == "Processing" else "TransformOutput"
+    if not request.get(output, {}).get("KmsKeyId"):
+        result.append(f"{name}: output is not encrypted with a customer managed key")
+    network = request.get("NetworkConfig", {})
+    if kind == "Processing" and not network.get("EnableNetworkIsolation"):
+        result.append(f"{name}: no network isolation")
+    if kind == "Processing" and not network.get("EnableInterContainerTrafficEncryption"):
+        result.append(f"{name}: traffic between containers is not encrypted")
+    if kind == "Processing" and not network.get("VpcConfig", {}).get("Subnets"):
+        result.append(f"{name}: not in a VPC")
+    return result
+
+
+def compute_of(kind: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    """The resources of a job: instances and volume."""
+    compute: dict[str, Any] = {
+        "Training": lambda: request["ResourceConfig"],
+        "Tuning": lambda: _trials(request)[0]["ResourceConfig"],
+        "Processing": lambda: request["ProcessingResources"]["ClusterConfig"],
+        "Transform": lambda: request["TransformResources"],
+    }[kind]()
+    return compute
+
+
+def _trials(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    one = request.get("TrainingJobDefinition")
+    return list(request.get("TrainingJobDefinitions", [])) if one is None else [one]
 
 
 def check_training(request: Mapping[str, Any]) -> list[str]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import jmespath
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sageloop.local_cloud.access.policy.authorization import (
     SERVICES,
@@ -367,3 +370,20 @@ def test_filled_keys_exist(model: str) -> None:
 def test_keys_that_tables_fill_are_filled() -> None:
     result = availability("s3:x-amz-server-side-encryption", filled=filled_keys())
     assert result is Availability.FILLED
+
+
+_VALUES = st.recursive(
+    st.sampled_from([None, "", "text", 0, 1, False, True, [], ["text"]]),
+    lambda inner: st.dictionaries(st.sampled_from(["A", "B"]), inner, max_size=2),
+    max_leaves=6,
+)
+
+
+@given(
+    path=st.sampled_from(["A", "A.B", "A.B.A", "A || B", "A.B || B", "B.A || A.B || A"]),
+    params=st.dictionaries(st.sampled_from(["A", "B"]), _VALUES, max_size=2),
+)
+def test_members_are_read_as_by_jmespath(path: str, params: dict[str, Any]) -> None:
+    call = ApiCall(model="s3", operation="x", params=params, region="eu-west-1", account="1")
+
+    assert call.get(path) == jmespath.search(path, params)

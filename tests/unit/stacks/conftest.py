@@ -11,4 +11,4 @@ from tests.assemblies import assembly
 @pytest.fixture(scope="session")
 def assemblies() -> dict[str, Path]:
     """All settings, to read."""
-    return {settings: assembly(settings) for settings in (*SETTINGS, "tune")}
+    return {settings: assembly(settings) for settings in SETTINGS}

@@ -6,7 +6,7 @@ statement is taken out in turn, and the requests that it matches are decided aga
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -107,6 +107,7 @@ def _resources_by_action(records: Iterable[DecisionRecord]) -> Mapping[str, set[
 def _grants(
     policies: Sequence[Policy], allowed: Sequence[DecisionRecord], redecide: Redecide
 ) -> Iterator[Grant]:
+    sources = {_source(policy, each) for policy in policies for each in policy.statements}
     for place, policy in enumerate(policies):
         for statement in policy.statements:
             if not statement.allows or statement.actions.negated:
@@ -115,7 +116,8 @@ def _grants(
                 changed = [*policies]
                 changed[place] = policy.without_action(statement, action)
                 grant = (policy, statement, action)
-                need = _need(grant, allowed, _under(redecide, changed))
+                unaffected = _unaffected(_under(redecide, policies), _under(redecide, changed))
+                need = _need(grant, allowed, sources, unaffected)
                 yield Grant(policy.name, statement.name, action, need)
 
 
@@ -123,20 +125,32 @@ def _under(redecide: Redecide, policies: Sequence[Policy]) -> Callable[[Decision
     return lambda record: redecide(record, policies)
 
 
+def _unaffected(
+    before: Callable[[DecisionRecord], bool], after: Callable[[DecisionRecord], bool]
+) -> Callable[[DecisionRecord], bool]:
+    """Whether a record is allowed by changed policies too, or by neither: its resource is gone."""
+    return lambda record: after(record) or not before(record)
+
+
 def _need(
     grant: tuple[Policy, Statement, str], allowed: Sequence[DecisionRecord],
-    still_allowed: Callable[[DecisionRecord], bool],
+    sources: Container[str], unaffected: Callable[[DecisionRecord], bool],
 ) -> Need:  # fmt: skip
     policy, statement, action = grant
     matches = patterns.wildcard(action.lower())
-    source = f"{policy.name or 'policy'} {statement.name}"
+    source = _source(policy, statement)
     own = [record for record in allowed if matches(record.action.lower())]
-    # Another statement allows the others already.
-    decided = [record for record in own if record.source == source]
-    if not all(map(still_allowed, decided)):
+    # Another statement of the role allows the others already. Across accounts the decision names
+    # the resource's policy, and both are required.
+    decided = [r for r in own if r.source == source or r.source not in sources]
+    if not all(map(unaffected, decided)):
         return Need.NEEDED
-    matched = bool(decided) or any(_applies(statement, record) for record in own)
+    matched = any(r.source == source or _applies(statement, r) for r in own)
     return Need.REDUNDANT if matched else Need.SPARE
+
+
+def _source(policy: Policy, statement: Statement) -> str:
+    return f"{policy.name or 'policy'} {statement.name}"
 
 
 def _applies(statement: Statement, record: DecisionRecord) -> bool:
