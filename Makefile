@@ -26,7 +26,7 @@ REST := frameworks or fidelity
 LONG := long or $(REST)
 
 .PHONY: help setup setup-demo demo examples frameworks test-unit test test-long test-rest test-all \
-  slow-report functions-python fidelity check bench format lock docs words integ mutants policy-mutants clean
+  slow-report functions-python fidelity check bench format lock docs words integ mutants policy-mutants soak clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -167,6 +167,9 @@ mutants: setup .venv-mutants/.ready ## which changes of the functions' code no t
 
 policy-mutants: setup ## which permissions of the project's roles the demo does not need
 	$(BIN)/python -m scripts.policy_mutants
+
+soak: setup-demo ## 90 virtual days of the demo's loop with random faults: 25 minutes on two idle cores
+	@$(BIN)/python -m scripts.soak $(SOAK)
 
 check: setup ## format, lint, types, imports, docs, structure
 	$(BIN)/ruff format --check .
