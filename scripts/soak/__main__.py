@@ -50,7 +50,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="the report; else it is printed")
     parser.add_argument("--only", nargs="*", default=(), metavar="FAULT",
                         help="names of the faults to inject, or none")  # fmt: skip
-    parser.add_argument("--work", type=Path, metavar="FOLDER", help="keeps the logs of cloud and CDK")
+    parser.add_argument(
+        "--work", type=Path, metavar="FOLDER", help="keeps the logs of cloud and CDK"
+    )
     options = parser.parse_args(arguments)
     if options.days < 1:
         parser.error(f"--days is {options.days}: at least 1 is allowed")

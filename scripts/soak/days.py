@@ -72,6 +72,4 @@ class DailyData:
 
 def _put_manifest(s3: Any, route: Route, first: date, last: date) -> None:
     body = json.dumps({"from": first.isoformat(), "through": last.isoformat()})
-    s3.put_object(
-        Bucket=route.bucket, Key=f"{route.data_prefix}manifest.json", Body=body.encode()
-    )
+    s3.put_object(Bucket=route.bucket, Key=f"{route.data_prefix}manifest.json", Body=body.encode())

@@ -1,4 +1,4 @@
-"""Faults of AWS: failed calls, lost and repeated events, killed processes, refusals, clock jumps."""
+"""Faults of AWS: failed calls, lost, repeated and late events, killed processes, clock jumps."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Injected:
 
     Attributes:
         kind: Its kind.
-        detail: What it strikes.
+        detail: What it concerns.
         lasts: Virtual seconds until it is withdrawn; 0 for a one-time fault.
         request: The members of the cloud's fault, if it is one.
         undo: Changes back what a person changed.
@@ -189,7 +189,7 @@ def clock_jumps(loop: DeployedLoop, dice: random.Random) -> Injected:
     return Injected(kind="clock jumps", detail=f"{hours:g} h")
 
 
-def truth_drifts(loop: DeployedLoop, dice: random.Random) -> Injected:
+def ground_truth_drifts(loop: DeployedLoop, dice: random.Random) -> Injected:
     """Flights take longer for some hours than any model predicts: the alarm fires."""
     hours, minutes = dice.choice((5, 8, 14)), float(dice.choice((15, 30)))
     return Injected(kind="ground truth drifts", detail=f"{minutes:g} min for {hours} h",
@@ -199,7 +199,7 @@ def truth_drifts(loop: DeployedLoop, dice: random.Random) -> Injected:
 def event_is_malformed(loop: DeployedLoop, dice: random.Random) -> Injected:
     """An event that no attempt can handle: it becomes a dead letter."""
     part = dice.choice(("LoopStartTraining", "LoopOnJobChange"))
-    loop.invoke(part, {"source": "nobody", "time": loop.iso_now()})
+    loop.invoke(part, {"source": "unknown", "time": loop.iso_now()})
     return Injected(kind="malformed event", detail=part)
 
 
@@ -207,5 +207,5 @@ ALL: Sequence[tuple[Inject, int]] = (
     (call_fails, 6), (response_is_lost, 4), (access_is_denied, 3), (sns_refuses, 1),
     (event_is_lost, 3), (event_is_repeated, 3), (event_is_late, 2), (function_is_killed, 4),
     (job_is_killed, 2), (capacity_is_refused, 1), (server_is_killed, 2), (clock_jumps, 1),
-    (truth_drifts, 4), (event_is_malformed, 1),
+    (ground_truth_drifts, 8), (event_is_malformed, 1),
 )  # fmt: skip

@@ -21,7 +21,7 @@ _MEGABYTE = 1 << 20
 class Sample:
     """One sample. ``memory`` is the resident memory of all processes, in MB.
 
-    ``server`` is that of the server's process alone; ``files`` and ``megabytes`` are those of the
+    ``server`` is that of the server's process only; ``files`` and ``megabytes`` are those of the
     work folder; ``objects``, ``packages`` and ``calls`` grow by design.
     """
 

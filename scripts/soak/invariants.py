@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .observation import Calm, Job, Observation, Package, Queue, Served
 
@@ -38,8 +39,10 @@ class Limits:
 
     @property
     def grace(self) -> float:
-        """In which the reconciler acts: its period, and once more for one that failed or was lost,
-        with the retries of an event, which take three minutes."""
+        """Seconds in which the reconciler acts.
+
+        Its period, once more for one that failed or was lost, and the retries of an event.
+        """
         return 2 * self.reconcile_every + 300
 
 
@@ -55,7 +58,7 @@ def overlapping_jobs(jobs: Sequence[Job]) -> Iterator[str]:
 def hasty_starts(jobs: Sequence[Job], limits: Limits) -> Iterator[str]:
     """I2: a job that the alarm starts keeps the cooldown; a series has a bounded number of jobs."""
     ordered = sorted(jobs, key=lambda job: job.created)
-    for former, job in zip(ordered, ordered[1:], strict=False):
+    for former, job in pairwise(ordered):
         gap = job.created - former.created
         if job.alarm is not None and gap < limits.cooldown:
             yield (
@@ -78,7 +81,7 @@ def doubled_effects(
     for name, count in Counter(package.job for package in packages).items():
         if count > 1:
             yield f"{count} packages were registered for {name}"
-    for former, champion in zip(champions, champions[1:], strict=False):
+    for former, champion in pairwise(champions):
         if former["package_arn"] == champion["package_arn"]:
             yield f"{champion['package_arn']} was promoted twice in a row"
 
@@ -89,25 +92,25 @@ def lost_trigger(history: Sequence[Observation], limits: Limits) -> str | None:
     ``history`` is in the order of time; the last stretch in which a start was due counts.
     """
     since: float | None = None
-    for seen in history:
-        if not _is_start_due(seen, limits):
+    for state in history:
+        if not _is_start_due(state, limits):
             since = None
         elif since is None:
-            since = seen.time
+            since = state.time
     if since is None or history[-1].time - since <= limits.grace:
         return None
     waited = (history[-1].time - since) / 60
     return f"the alarm is in ALARM, nothing is in flight, and no job started for {waited:.0f} min"
 
 
-def _is_start_due(seen: Observation, limits: Limits) -> bool:
-    last = seen.last_started_at
+def _is_start_due(state: Observation, limits: Limits) -> bool:
+    last = state.last_started_at
     return (
-        seen.alarm == "ALARM"
-        and seen.in_flight is None
-        and not seen.disturbed
-        and (last is None or seen.time - last >= limits.cooldown)
-        and seen.attempts < limits.max_attempts
+        state.alarm == "ALARM"
+        and state.in_flight is None
+        and not state.disturbed
+        and (last is None or state.time - last >= limits.cooldown)
+        and state.attempts < limits.max_attempts
     )
 
 
@@ -131,12 +134,12 @@ def outage(history: Sequence[Observation], limits: Limits) -> tuple[float, float
     """
     since: float | None = None
     changing = True
-    for seen in history:
-        if seen.endpoint == "InService" or not seen.has_champion:
+    for state in history:
+        if state.endpoint == "InService" or not state.has_champion:
             since, changing = None, True
         else:
-            since = seen.time if since is None else since
-            changing = changing and seen.endpoint in _CHANGING
+            since = state.time if since is None else since
+            changing = changing and state.endpoint in _CHANGING
     if since is None:
         return None
     last = history[-1]
@@ -148,7 +151,7 @@ def outage(history: Sequence[Observation], limits: Limits) -> tuple[float, float
 
 
 def not_converged(calm: Calm) -> Iterator[str]:
-    """I7: after a time without faults nothing is left to do, and nobody needs to act."""
+    """I7: after a time without faults nothing is left to do, by the loop or by a person."""
     if calm.in_flight:
         yield f"{calm.in_flight} is in flight"
     if calm.pending:

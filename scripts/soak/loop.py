@@ -128,8 +128,8 @@ class DeployedLoop:
 
     def alarm(self) -> dict[str, Any] | None:
         """The model quality alarm; None if it is deleted."""
-        found = self.cloud.client("cloudwatch").describe_alarms(AlarmNames=[self.names.alarm])
-        return dict(found["MetricAlarms"][0]) if found["MetricAlarms"] else None
+        listed = self.cloud.client("cloudwatch").describe_alarms(AlarmNames=[self.names.alarm])
+        return dict(listed["MetricAlarms"][0]) if listed["MetricAlarms"] else None
 
     # what clients and data suppliers do
 

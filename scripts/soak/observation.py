@@ -19,7 +19,7 @@ _JOB_KEY = "sageloop:training-job"
 class Observation:
     """The loop at the end of a step. Times are virtual epoch seconds.
 
-    ``disturbed`` says that an injected fault or a person's change prevents the next start.
+    ``disturbed`` is whether an injected fault or a person's change prevents the next start.
     """
 
     time: float
@@ -175,11 +175,11 @@ class Observer:
     def _package(self, arn: str, approval: str) -> Package:
         known = self._packages.get(arn)
         if known is None or known.approval != approval:
-            found = self._sagemaker.describe_model_package(ModelPackageName=arn)
-            job = str(found.get("CustomerMetadataProperties", {}).get(_JOB_KEY, ""))
+            description = self._sagemaker.describe_model_package(ModelPackageName=arn)
+            job = str(description.get("CustomerMetadataProperties", {}).get(_JOB_KEY, ""))
             known = Package(
                 arn=arn, approval=approval, job=job,
-                model=found["InferenceSpecification"]["Containers"][0]["ModelDataUrl"],
+                model=description["InferenceSpecification"]["Containers"][0]["ModelDataUrl"],
                 outcome=self._loop.row_of(f"result#{job}").get("outcome"),
             )  # fmt: skip
             self._packages[arn] = known
@@ -206,26 +206,32 @@ class Observer:
 
     def _model(self, config: str) -> str | None:
         if config not in self._models:
-            found = described(
+            description = described(
                 self._sagemaker.describe_endpoint_config, EndpointConfigName=config
             )
-            name = None if found is None else found["ProductionVariants"][0]["ModelName"]
+            name = (
+                None if description is None else description["ProductionVariants"][0]["ModelName"]
+            )
             model = name and described(self._sagemaker.describe_model, ModelName=name)
             self._models[config] = model["PrimaryContainer"]["ModelDataUrl"] if model else None
         return self._models[config]
 
     def _exists(self, uri: str) -> bool:
         bucket, _, key = uri.removeprefix("s3://").partition("/")
-        return described(self._loop.cloud.client("s3").head_object, Bucket=bucket, Key=key) is not None
+        return (
+            described(self._loop.cloud.client("s3").head_object, Bucket=bucket, Key=key) is not None
+        )
 
     def queues(self, since: float) -> list[Queue]:
         """The dead-letter queues, and the events dropped since a virtual time."""
         alarms = self._alarms_by_queue()
         return [
             Queue(
-                function=each.function, dropped=self._dropped(each.function, since),
-                messages=self.messages(each.url), alarm=alarms.get(each.queue),
-            )  # fmt: skip
+                function=each.function,
+                dropped=self._dropped(each.function, since),
+                messages=self.messages(each.url),
+                alarm=alarms.get(each.queue),
+            )
             for each in self._loop.queues
         ]
 

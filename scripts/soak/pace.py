@@ -6,7 +6,7 @@ from sageloop.local_cloud.client import LocalCloud, LocalCloudError
 
 FINE_SECONDS = 120.0
 """Virtual seconds of a piece. Bakes take 300 and retries of events wait 60."""
-_PATIENCE = 0.7
+_WAIT = 0.7
 _SETTLE_SECONDS = 120
 
 
@@ -47,7 +47,7 @@ class Pace:
     def is_idle(self) -> bool:
         """Whether nothing is in flight, and the endpoint changes no configuration."""
         try:
-            self._cloud.settle(timeout=_PATIENCE)
+            self._cloud.settle(timeout=_WAIT)
         except LocalCloudError as error:
             if "still in flight" not in str(error):
                 raise

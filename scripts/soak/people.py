@@ -26,7 +26,7 @@ def endpoint_is_deleted(loop: DeployedLoop, dice: random.Random) -> Injected:
     detail = "deleted"
     try:
         loop.cloud.client("sagemaker").delete_endpoint(EndpointName=loop.names.endpoint)
-    except ClientError as error:  # busy, or deleted already: the person is told so
+    except ClientError as error:  # busy, or deleted already
         detail = str(error.response["Error"]["Message"])
     return Injected(kind="person deletes the endpoint", detail=detail)
 

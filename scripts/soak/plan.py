@@ -1,4 +1,4 @@
-"""The plan of a run: which fault is injected when, from the seed alone."""
+"""The plan of a run: which fault is injected when, from the seed only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .faults import Inject
 STEPS = 24
 """Steps of a day, of an hour each."""
 QUIET_EVERY = 10
-_QUIET_AT_END = 2
+_QUIET_AT_END, _SHORT = 2, 7
 _DEPLOY_EVERY = 15
 _MOST_A_DAY = 4
 
@@ -32,7 +32,8 @@ class Planned:
 
 def is_quiet(day: int, days: int) -> bool:
     """Whether a day, counted from 1, has no faults, so that the loop must converge on it."""
-    return day % QUIET_EVERY == 0 or day > days - min(_QUIET_AT_END, days - 1)
+    at_end = min(days - 1, _QUIET_AT_END if days > _SHORT else 1)
+    return day % QUIET_EVERY == 0 or day > days - at_end
 
 
 def deploys(day: int, days: int) -> bool:
@@ -51,17 +52,19 @@ def plan(seed: int, days: int, *, only: Sequence[str] = ()) -> dict[int, list[Pl
     Args:
         seed: Of the generator.
         days: The number of days.
-        only: Names of the functions that inject faults; by default all, ``none`` for none.
+        only: Names of the functions that inject faults; all by default, ``none`` for an empty plan.
 
     Raises:
-        ValueError: If there is no fault of a name.
+        ValueError: If a name is unknown.
 
     """
     dice = random.Random(seed)
     kinds = [(inject, weight) for inject, weight in (*faults.ALL, *people.ALL)]
     names = {inject.__name__ for inject, _ in kinds}
     if unknown := set(only) - names - {"none"}:
-        raise ValueError(f"no fault {', '.join(sorted(unknown))}: one of {', '.join(sorted(names))}")
+        raise ValueError(
+            f"unknown faults: {', '.join(sorted(unknown))}: one of {', '.join(sorted(names))}"
+        )
     chosen = [(i, w) for i, w in kinds if not only or i.__name__ in only]
     weights = [weight for _, weight in chosen]
     planned: dict[int, list[Planned]] = {}

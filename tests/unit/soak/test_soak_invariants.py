@@ -42,8 +42,8 @@ def job(name: str, created: float, ended: float | None = None, **trigger: Any) -
     return Job(name=name, created=created, ended=end, **{"key": name, **trigger})
 
 
-def seen(*hours: float, **members: Any) -> list[Observation]:
-    """Observations at some hours, in ALARM with nothing in flight unless said otherwise."""
+def states(*hours: float, **members: Any) -> list[Observation]:
+    """Observations at some hours, in ALARM with nothing in flight by default."""
     values = {"alarm": "ALARM", "endpoint": "InService", "config": "c", **members}
     return [Observation(time=hour * HOUR, **values) for hour in hours]
 
@@ -112,7 +112,7 @@ def test_two_promotions_of_one_package_in_a_row_are_a_violation() -> None:
 
 
 def test_alarm_that_starts_no_job_in_time_is_a_violation() -> None:
-    history = seen(0, 1, 2, 3, last_started_at=-9 * HOUR)
+    history = states(0, 1, 2, 3, last_started_at=-9 * HOUR)
 
     assert lost_trigger(history, LIMITS) is not None
     assert lost_trigger(history[:3], LIMITS) is None
@@ -123,11 +123,13 @@ def test_alarm_that_starts_no_job_in_time_is_a_violation() -> None:
     {"attempts": 3},
 ])  # fmt: skip
 def test_start_that_is_not_due_is_no_violation(members: dict[str, Any]) -> None:
-    assert lost_trigger(seen(0, 1, 2, 3, 4, **members), LIMITS) is None
+    assert lost_trigger(states(0, 1, 2, 3, 4, **members), LIMITS) is None
 
 
 def test_stretch_without_start_begins_after_the_last_job() -> None:
-    assert lost_trigger([*seen(0, 1, 2), *seen(3, in_flight="a"), *seen(4, 5)], LIMITS) is None
+    assert (
+        lost_trigger([*states(0, 1, 2), *states(3, in_flight="a"), *states(4, 5)], LIMITS) is None
+    )
 
 
 # I5
@@ -149,26 +151,26 @@ def test_served_model_without_artifact_is_a_violation(members: dict[str, Any]) -
 
 
 def test_endpoint_that_is_failed_longer_than_the_reconciler_needs_is_an_outage() -> None:
-    found = outage(seen(1, 2, 3, 4, endpoint="Failed"), LIMITS)
+    violation = outage(states(1, 2, 3, 4, endpoint="Failed"), LIMITS)
 
-    assert found == (HOUR, 4 * HOUR, "the endpoint is Failed for 180 min")
+    assert violation == (HOUR, 4 * HOUR, "the endpoint is Failed for 180 min")
 
 
 @pytest.mark.parametrize("status", [None, "OutOfService", "UpdateRollbackFailed"])
 def test_endpoint_that_does_not_change_is_an_outage(status: str | None) -> None:
-    assert outage(seen(1, 2, 3, 4, endpoint=status), LIMITS) is not None
+    assert outage(states(1, 2, 3, 4, endpoint=status), LIMITS) is not None
 
 
 def test_update_may_take_longer() -> None:
     longest = LONGEST_CHANGE / HOUR
 
-    assert outage(seen(0, longest, endpoint="Updating"), LIMITS) is None
-    assert outage(seen(0, longest + 1, endpoint="Updating"), LIMITS) is not None
+    assert outage(states(0, longest, endpoint="Updating"), LIMITS) is None
+    assert outage(states(0, longest + 1, endpoint="Updating"), LIMITS) is not None
 
 
 def test_outage_ends_with_service_or_a_stop() -> None:
-    assert outage([*seen(0, 9, endpoint="Failed"), *seen(10)], LIMITS) is None
-    assert outage(seen(0, 9, endpoint=None, has_champion=False), LIMITS) is None
+    assert outage([*states(0, 9, endpoint="Failed"), *states(10)], LIMITS) is None
+    assert outage(states(0, 9, endpoint=None, has_champion=False), LIMITS) is None
 
 
 # I7

@@ -48,15 +48,16 @@ def test_steps_are_in_order_and_within_the_day() -> None:
     assert {step for day in steps for step in day} <= set(range(STEPS))
 
 
-def test_quiet_days_have_no_fault() -> None:
+def test_plan_of_a_quiet_day_is_empty() -> None:
     quiet = {day for day in range(1, 41) if is_quiet(day, 40)}
 
     assert quiet == {10, 20, 30, 39, 40}
     assert quiet & {day for day, *_ in listed(1)} == set()
 
 
-def test_single_day_is_not_quiet() -> None:
-    assert not is_quiet(1, 1)
+@pytest.mark.parametrize(("days", "quiet"), [(1, []), (3, [3]), (8, [7, 8])])
+def test_short_run_ends_with_fewer_quiet_days(days: int, quiet: list[int]) -> None:
+    assert [day for day in range(1, days + 1) if is_quiet(day, days)] == quiet
 
 
 def test_plan_may_be_limited_to_some_faults() -> None:
@@ -65,7 +66,7 @@ def test_plan_may_be_limited_to_some_faults() -> None:
 
 
 def test_unknown_fault_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="no fault storm: one of access_is_denied"):
+    with pytest.raises(ValueError, match="unknown faults: storm: one of access_is_denied"):
         plan(1, 3, only=["storm"])
 
 
