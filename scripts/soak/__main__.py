@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sageloop.local_cloud.client import LocalCloud
 
-from .plan import plan
+from .plan import MOST_A_DAY, plan
 from .report import Report
 from .run import Run
 
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
         with LocalCloud.start(log=work / "cloud.log", warm=True, iam="enforce") as cloud:
             run = Run(
                 cloud=cloud, work=work, days=options.days, seed=options.seed,
-                only=tuple(options.only), save=partial(_save, options.json),
+                only=tuple(options.only), most=options.most, save=partial(_save, options.json),
             )  # fmt: skip
             report = run.run()
     _save(options.json, report)
@@ -53,9 +53,13 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--work", type=Path, metavar="FOLDER", help="keeps the logs of cloud and CDK"
     )
+    parser.add_argument("--most", type=int, default=MOST_A_DAY, metavar="NUMBER",
+                        help=f"faults of a day, at most ({MOST_A_DAY})")  # fmt: skip
     options = parser.parse_args(arguments)
     if options.days < 1:
         parser.error(f"--days is {options.days}: at least 1 is allowed")
+    if options.most < 0:
+        parser.error(f"--most is {options.most}: at least 0 is allowed")
     try:
         plan(options.seed, options.days, only=options.only)
     except ValueError as error:

@@ -28,6 +28,12 @@ ACTIONS = (
     "application-autoscaling:DescribeScalableTargets", "events:DescribeRule", "kms:DescribeKey",
     "lambda:Invoke", "sns:Publish",
 )  # fmt: skip
+NEEDED_BY_STARTS = frozenset({
+    "sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob", "dynamodb:GetItem",
+    "dynamodb:UpdateItem", "dynamodb:PutItem", "s3:GetObject", "s3:PutObject", "s3:ListObjectsV2",
+    "cloudwatch:DescribeAlarms", "lambda:Invoke",
+})  # fmt: skip
+"""The actions without which reconciler and start_training start no job."""
 _CODES = (("ThrottlingException", 400), ("InternalFailure", 500), ("ServiceUnavailable", 503))
 _EVENTS = (
     "SageMaker Training Job State Change", "SageMaker Model Package State Change",
@@ -99,7 +105,7 @@ def access_is_denied(loop: DeployedLoop, dice: random.Random) -> Injected:
     }  # fmt: skip
     return _inject(loop, Injected(
         kind="access denied for an hour", detail=action, lasts=HOUR, request=request,
-        prevents_starts=True,
+        prevents_starts=action in NEEDED_BY_STARTS,
     ))  # fmt: skip
 
 

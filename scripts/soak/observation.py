@@ -19,7 +19,7 @@ _JOB_KEY = "sageloop:training-job"
 class Observation:
     """The loop at the end of a step. Times are virtual epoch seconds.
 
-    ``disturbed`` is whether an injected fault or a person's change prevents the next start.
+    ``disturbed`` is whether an injected fault denies a call without which no job starts.
     """
 
     time: float

@@ -53,7 +53,7 @@ def alarm_is_deleted(loop: DeployedLoop, dice: random.Random) -> Injected:
     client.delete_alarms(AlarmNames=[loop.names.alarm])
     return Injected(
         kind="person deletes the alarm", detail=loop.names.alarm, lasts=_some_hours(dice),
-        undo=lambda: client.put_metric_alarm(**request), prevents_starts=True,
+        undo=lambda: client.put_metric_alarm(**request),
     )  # fmt: skip
 
 
@@ -93,7 +93,7 @@ def row_is_edited(loop: DeployedLoop, dice: random.Random) -> Injected:
     _write_state(loop, row_id, "edited", expected="live")
     return Injected(
         kind="person edits a row", detail=row_id, lasts=_some_hours(dice),
-        undo=lambda: _write_state(loop, row_id, "live", expected="edited"), prevents_starts=True,
+        undo=lambda: _write_state(loop, row_id, "live", expected="edited"),
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ STEPS = 24
 QUIET_EVERY = 10
 _QUIET_AT_END, _SHORT = 2, 7
 _DEPLOY_EVERY = 15
-_MOST_A_DAY = 4
+MOST_A_DAY = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +46,16 @@ def has_manifest(day: int) -> bool:
     return day % 4 == 2
 
 
-def plan(seed: int, days: int, *, only: Sequence[str] = ()) -> dict[int, list[Planned]]:
+def plan(
+    seed: int, days: int, *, only: Sequence[str] = (), most: int = MOST_A_DAY
+) -> dict[int, list[Planned]]:
     """The faults by day.
 
     Args:
         seed: Of the generator.
         days: The number of days.
         only: Names of the functions that inject faults; all by default, ``none`` for an empty plan.
+        most: Faults of a day.
 
     Raises:
         ValueError: If a name is unknown.
@@ -69,7 +72,7 @@ def plan(seed: int, days: int, *, only: Sequence[str] = ()) -> dict[int, list[Pl
     weights = [weight for _, weight in chosen]
     planned: dict[int, list[Planned]] = {}
     for day in range(1, days + 1):
-        count = 0 if is_quiet(day, days) or not chosen else dice.randint(0, _MOST_A_DAY)
+        count = 0 if is_quiet(day, days) or not chosen else dice.randint(0, most)
         injects = dice.choices([i for i, _ in chosen], weights, k=count) if count else []
         planned[day] = sorted(
             (Planned(step=dice.randrange(STEPS), inject=inject, seed=dice.randrange(2**32))

@@ -46,6 +46,7 @@ class Run:
         days: Virtual days.
         seed: Of the faults.
         only: Names of the faults; all by default.
+        most: Faults of a day.
         progress: Is called with a line after each day.
         save: Is called with the report so far after each day.
 
@@ -56,12 +57,13 @@ class Run:
     days: int
     seed: int
     only: tuple[str, ...] = ()
+    most: int = plan.MOST_A_DAY
     progress: Callable[[str], None] = field(default=lambda line: print(line, file=sys.stderr))
     save: Callable[[Report], None] = field(default=lambda report: None)
 
     def __post_init__(self) -> None:
         self.report = Report(days=self.days, seed=self.seed)
-        self._planned = plan.plan(self.seed, self.days, only=self.only)
+        self._planned = plan.plan(self.seed, self.days, only=self.only, most=self.most)
         self._active: list[_Active] = []
         self._recent: deque[str] = deque(maxlen=16)
         self._history: deque[Observation] = deque(maxlen=_HISTORY)

@@ -9,7 +9,7 @@ import pytest
 from scripts.soak import faults, people
 from scripts.soak.footprint import WARM_UP_DAYS, Sample, bounds, fit
 from scripts.soak.loop import RECONCILE_MINUTES, SoakError, changed_settings, settings_text
-from scripts.soak.plan import STEPS, is_quiet, plan
+from scripts.soak.plan import MOST_A_DAY, STEPS, is_quiet, plan
 from scripts.soak.report import DayReport, Report
 from stacks.settings_file import load_settings
 
@@ -63,6 +63,13 @@ def test_short_run_ends_with_fewer_quiet_days(days: int, quiet: list[int]) -> No
 def test_plan_may_be_limited_to_some_faults() -> None:
     assert {name for _, _, name, _ in listed(1, only=["clock_jumps"])} == {"clock_jumps"}
     assert listed(1, only=["none"]) == []
+
+
+def test_plan_may_have_more_faults_a_day() -> None:
+    counts = [len(all_of_day) for all_of_day in plan(1, 90, most=12).values()]
+
+    assert max(counts) == 12
+    assert max(len(all_of_day) for all_of_day in plan(1, 90).values()) == MOST_A_DAY
 
 
 def test_unknown_fault_is_refused_by_name() -> None:
