@@ -96,7 +96,7 @@ class DecisionLog:
                 effect, intern(source),
             )  # fmt: skip
             count = self._counts.get(key)
-            # Denials have room of their own: after a long run they are what readers look for.
+            # Denials have room of their own: they are what readers of a long run need.
             capacity = self._capacity if effect == _ALLOWED else 2 * self._capacity
             if count is None and len(self._counts) >= capacity:
                 self._left_out += 1
