@@ -26,5 +26,6 @@ end of that time; nothing else is excused.
 
 **Footprint** (`footprint.py`): after each day memory, descriptors, threads, processes and files of
 the cloud's processes are sampled, and a straight line is fitted to the days after the first ten.
-What AWS keeps too (objects, packages, calls) is counted beside it.
+What grows by design is counted apart: objects and packages, which AWS keeps too, and the cloud's
+record of calls and decisions, which is bounded.
 """

@@ -224,7 +224,7 @@ class Run:
         report.promotions = len(champions) - self._champions
         self._champions = len(champions)
         report.sample = self._footprint.sample(
-            day, objects=self._objects(), packages=len(packages), calls=self._calls()
+            day, objects=self._objects(), packages=len(packages), decisions=self._decisions()
         )
 
     def _check_queues(self, start: float, report: DayReport) -> None:
@@ -240,7 +240,7 @@ class Run:
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._loop.names.bucket)
         return sum(int(page["KeyCount"]) for page in pages)
 
-    def _calls(self) -> int:
+    def _decisions(self) -> int:
         return int(sum(self.cloud.access_summary()["decisions"].values()))
 
     def _violated(self, invariant: str, texts: Iterable[str]) -> None:

@@ -99,6 +99,17 @@ def test_growth_of_the_warm_up_does_not_count() -> None:
     assert all(bound.holds for bound in bounds(samples))
 
 
+def test_growth_by_design_is_counted_apart() -> None:
+    def growing(objects: int) -> list[Sample]:
+        return [
+            sample(day, server=400.0 + 4.0 * day, memory=1000.0 + 4.0 * day, objects=objects * day)
+            for day in range(1, 91)
+        ]
+
+    assert {b.quantity for b in bounds(growing(0)) if not b.holds} == {"server", "memory"}
+    assert [b for b in bounds(growing(200)) if not b.holds] == []
+
+
 def test_short_run_has_no_bounds() -> None:
     assert list(bounds([sample(day) for day in range(1, WARM_UP_DAYS + 5)])) == []
 
