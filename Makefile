@@ -168,7 +168,7 @@ mutants: setup .venv-mutants/.ready ## which changes of the functions' code no t
 policy-mutants: setup ## which permissions of the project's roles the demo does not need
 	$(BIN)/python -m scripts.policy_mutants
 
-soak: setup-demo ## 90 virtual days of the demo's loop with random faults: 25 minutes on two idle cores
+soak: setup-demo ## 90 virtual days of the demo's loop with random faults (about 25 minutes on two idle cores)
 	@$(BIN)/python -m scripts.soak $(SOAK)
 
 check: setup ## format, lint, types, imports, docs, structure
