@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
 
 from .observation import Calm, Job, Observation, Package, Queue, Served
@@ -99,8 +100,7 @@ def lost_trigger(history: Sequence[Observation], limits: Limits) -> str | None:
             since = state.time
     if since is None or history[-1].time - since <= limits.grace:
         return None
-    waited = (history[-1].time - since) / 60
-    return f"the alarm is in ALARM, nothing is in flight, and no job started for {waited:.0f} min"
+    return f"the alarm is in ALARM, nothing is in flight, and no job has started since {_at(since)}"
 
 
 def _is_start_due(state: Observation, limits: Limits) -> bool:
@@ -147,7 +147,12 @@ def outage(history: Sequence[Observation], limits: Limits) -> tuple[float, float
     if last.time - since <= limit:
         return None
     status = last.endpoint or "deleted"
-    return since, last.time, f"the endpoint is {status} for {(last.time - since) / 60:.0f} min"
+    return since, last.time, f"the endpoint is {status} since {_at(since)}"
+
+
+def _at(moment: float) -> str:
+    """A virtual time in ISO format; a violation that lasts has one text."""
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="minutes")
 
 
 def not_converged(calm: Calm) -> Iterator[str]:

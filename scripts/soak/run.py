@@ -25,7 +25,7 @@ _STEP = _DAY / plan.STEPS
 _READINGS = 3 * 60.0
 """Virtual seconds after which an alarm of a minute's period shows what a queue holds."""
 _MINUTE = 60.0
-_HISTORY = plan.STEPS
+_HISTORY = 7 * plan.STEPS
 _FIRST_HOURS = 12
 
 

@@ -126,6 +126,12 @@ def test_start_that_is_not_due_is_no_violation(members: dict[str, Any]) -> None:
     assert lost_trigger(states(0, 1, 2, 3, 4, **members), LIMITS) is None
 
 
+def test_violation_that_lasts_has_one_text() -> None:
+    history = states(0, 1, 2, 3, 4, last_started_at=-9 * HOUR)
+
+    assert lost_trigger(history, LIMITS) == lost_trigger(history[:4], LIMITS)
+
+
 def test_stretch_without_start_begins_after_the_last_job() -> None:
     assert (
         lost_trigger([*states(0, 1, 2), *states(3, in_flight="a"), *states(4, 5)], LIMITS) is None
@@ -153,7 +159,7 @@ def test_served_model_without_artifact_is_a_violation(members: dict[str, Any]) -
 def test_endpoint_that_is_failed_longer_than_the_reconciler_needs_is_an_outage() -> None:
     violation = outage(states(1, 2, 3, 4, endpoint="Failed"), LIMITS)
 
-    assert violation == (HOUR, 4 * HOUR, "the endpoint is Failed for 180 min")
+    assert violation == (HOUR, 4 * HOUR, "the endpoint is Failed since 1970-01-01T01:00+00:00")
 
 
 @pytest.mark.parametrize("status", [None, "OutOfService", "UpdateRollbackFailed"])
