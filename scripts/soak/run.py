@@ -227,7 +227,7 @@ class Run:
         report.promotions = len(champions) - self._champions
         self._champions = len(champions)
         report.sample = self._footprint.sample(
-            day, objects=self._objects(), packages=len(packages), decisions=self._decisions()
+            day, objects=self._all_objects(), packages=len(packages), decisions=self._decisions()
         )
 
     def _check_queues(self, start: float, report: DayReport) -> None:
@@ -241,9 +241,14 @@ class Run:
         if report.dead_letters:
             self._pace.jump(_MINUTE)  # the metrics of this minute do not count for the next day
 
-    def _objects(self) -> int:
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._loop.names.bucket)
+    def _objects(self, bucket: str) -> int:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
         return sum(int(page["KeyCount"]) for page in pages)
+
+    def _all_objects(self) -> int:
+        """The objects of all buckets; that of access logs has one for each request to S3."""
+        buckets = self._s3.list_buckets()["Buckets"]
+        return sum(self._objects(str(each["Name"])) for each in buckets)
 
     def _decisions(self) -> int:
         return int(sum(self.cloud.access_summary()["decisions"].values()))
@@ -275,5 +280,8 @@ class Run:
             keys.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["Enabled"]
             for page in pages for key in page["Keys"]
         )  # fmt: skip
-        return {"objects": self._objects(), "packages": len(self._observer.packages()),
-                "enabled keys": enabled}  # fmt: skip
+        return {
+            "objects": self._objects(self._loop.names.bucket),
+            "packages": len(self._observer.packages()),
+            "enabled keys": enabled,
+        }

@@ -107,7 +107,7 @@ def test_growth_by_design_is_counted_apart() -> None:
         ]
 
     assert {b.quantity for b in bounds(growing(0)) if not b.holds} == {"server", "memory"}
-    assert [b for b in bounds(growing(200)) if not b.holds] == []
+    assert [b for b in bounds(growing(1200)) if not b.holds] == []
 
 
 def test_short_run_has_no_bounds() -> None:
