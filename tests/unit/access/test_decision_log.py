@@ -16,7 +16,9 @@ def decision(resource: str, effect: Effect = Effect.ALLOWED) -> Decision:
     context = {f"aws:Key{n}": "".join(["value of the", f" key {n}"]) for n in range(KEYS)}
     principal = Principal(kind=PrincipalKind.ROLE_SESSION, arn="".join([ROLE, ""]))
     return Decision(
-        request=Request(principal=principal, action="s3:GetObject", resource=resource, context=context),
+        request=Request(
+            principal=principal, action="s3:GetObject", resource=resource, context=context
+        ),
         effect=effect,
     )
 
