@@ -27,7 +27,7 @@ LONG := long or $(REST)
 
 .PHONY: help setup setup-demo demo examples frameworks test-unit test test-long test-rest test-all \
   slow-report functions-python fidelity check bench format lock docs words integ mutants fault-cases \
-  policy-mutants clean
+  policy-mutants soak clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -171,6 +171,9 @@ fault-cases: setup .venv-mutants/.ready ## each fault's test notices that its re
 
 policy-mutants: setup ## which permissions of the project's roles the demo does not need
 	$(BIN)/python -m scripts.policy_mutants $(POLICY_MUTANTS)
+
+soak: setup-demo ## 90 virtual days of the demo's loop with random faults (about 25 minutes on two idle cores)
+	@$(BIN)/python -m scripts.soak $(SOAK)
 
 check: setup ## format, lint, types, imports, docs, structure
 	$(BIN)/ruff format --check .

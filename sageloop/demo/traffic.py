@@ -184,7 +184,10 @@ class Traffic:
         moment = datetime.fromtimestamp(ripe[0][0], UTC)
         prefix = self._route.ground_truth_prefix
         key = f"{prefix}{moment:%Y/%m/%d/%H}/{moment:%M-%S}-{wall.time_ns()}.jsonl"
-        body = "\n".join(_truth_line(name, flights) for _, name, flights in ripe)
+        body = "\n".join(
+            ground_truth_line(name, [flight.minutes for flight in flights])
+            for _, name, flights in ripe
+        )
         self._s3.put_object(Bucket=self._route.bucket, Key=key, Body=body.encode())
 
     def _land_partition(self, day: date) -> None:
@@ -200,11 +203,12 @@ def put_partition(s3: Any, route: Route, day: date, flights: Sequence[Flight]) -
     )
 
 
-def _truth_line(name: str, flights: Sequence[Flight]) -> str:
+def ground_truth_line(name: str, labels: Sequence[float]) -> str:
+    """One line of ground truth in Model Monitor's format: the labels of a request's rows."""
     return json.dumps(
         {
             "groundTruthData": {
-                "data": "\n".join(str(f.minutes) for f in flights),
+                "data": "\n".join(map(str, labels)),
                 "encoding": "CSV",
             },
             "eventMetadata": {"eventId": name},

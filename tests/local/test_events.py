@@ -77,6 +77,18 @@ def test_events_can_be_lost_and_duplicated_by_faults(
     assert (len(lambdas.calls), len(ids)) == (2, 1)
 
 
+def test_event_can_be_late_by_a_fault(cloud: Cloud, events: Any, lambdas: Any) -> None:
+    rule_to(events, FUNCTION, pattern={"source": ["aws.sagemaker"]})
+    cloud.faults.inject(kind="event", match="State Change", copies=1, delay=600)
+    cloud.service("events").emit("aws.sagemaker", "State Change", {"a": 1}, resources=[])
+    cloud.settle()
+    assert lambdas.calls == []
+
+    cloud.clock.advance(601)
+    cloud.settle()
+    assert len(lambdas.calls) == 1
+
+
 def test_disabled_rule_does_not_match(cloud: Cloud, events: Any, lambdas: Any) -> None:
     rule_to(events, FUNCTION)
     events.disable_rule(Name="r")

@@ -206,6 +206,27 @@ def test_function_receives_filtered_records(
     assert record["s3"]["object"]["size"] == 3
 
 
+def test_notification_of_an_object_can_be_late_by_a_fault(
+    cloud: Cloud, s3: Any, bucket: str, lambdas: Any
+) -> None:
+    configure(
+        s3, bucket,
+        LambdaFunctionConfigurations=[
+            {"LambdaFunctionArn": FUNCTION, "Events": ["s3:ObjectCreated:*"]}
+        ],
+    )  # fmt: skip
+    cloud.settle()
+    before = len(lambdas.calls)
+    cloud.faults.inject(kind="event", match="ObjectCreated:Put", copies=1, delay=60)
+    s3.put_object(Bucket=bucket, Key="a", Body=b"x")
+    cloud.settle()
+    assert len(lambdas.calls) == before
+
+    cloud.clock.advance(61)
+    cloud.settle()
+    assert len(lambdas.calls) == before + 1
+
+
 def test_queue_receives_test_message_and_records(
     cloud: Cloud, s3: Any, sqs: Any, bucket: str
 ) -> None:

@@ -116,6 +116,21 @@ def test_scheduled_rule_fires_on_the_virtual_clock(cloud: Cloud, events: Any, la
     assert arguments[0]["time"] < arguments[1]["time"] < arguments[2]["time"]
 
 
+def test_event_of_a_schedule_can_be_late_by_a_fault(
+    cloud: Cloud, events: Any, lambdas: Any
+) -> None:
+    events.put_rule(Name="s", ScheduleExpression="rate(5 minutes)")
+    events.put_targets(Rule="s", Targets=[{"Id": "t", "Arn": FUNCTION}])
+    cloud.faults.inject(kind="event", match="Scheduled Event", copies=1, delay=120)
+    cloud.clock.advance(5 * 60 + 1)
+    cloud.settle()
+    assert lambdas.calls == []
+
+    cloud.clock.advance(120)
+    cloud.settle()
+    assert len(lambdas.calls) == 1
+
+
 def test_disabled_schedule_does_not_fire(cloud: Cloud, events: Any, lambdas: Any) -> None:
     events.put_rule(Name="s", ScheduleExpression="rate(1 minute)", State="DISABLED")
     events.put_targets(Rule="s", Targets=[{"Id": "t", "Arn": FUNCTION}])

@@ -1,6 +1,6 @@
 """Fault injection for tests.
 
-Faults are failed calls, lost or duplicated events and killed processes; for training jobs also
+Faults are failed calls, lost, repeated or late events and killed processes; for training jobs also
 spot interruptions, refused capacity or quota, and internal errors.
 """
 
@@ -26,9 +26,10 @@ class Fault:
     and ``internal``, an instance type for ``capacity`` and ``quota``. ``times`` is the number of
     its occurrences (``None``: until cleared). For ``call``, ``code``, ``message`` and ``status``
     define the error, and ``after`` executes the call before its response is lost. For ``event``,
-    ``copies`` is the number of deliveries (0 loses it). For ``spot``, ``when_logged`` is a regular
+    ``copies`` is the number of deliveries (0 loses it) and ``delay`` the virtual seconds by which
+    they are late. For ``spot``, ``when_logged`` is a regular
     expression that a line of the job's log must match first. Raises ``ValueError`` for an unknown
-    kind or an invalid expression.
+    kind, an invalid expression or a negative delay.
     """
 
     kind: Kind
@@ -39,6 +40,7 @@ class Fault:
     status: int = 500
     after: bool = False
     copies: int = 0
+    delay: float = 0.0
     principal: str = "*"
     when_logged: str | None = None
     struck: int = field(default=0)
@@ -46,6 +48,8 @@ class Fault:
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
             raise ValueError(f"a fault is one of {', '.join(get_args(Kind))}, got {self.kind!r}")
+        if not self.delay >= 0:
+            raise ValueError(f"delay is {self.delay!r} seconds: 0 or more is allowed")
         if self.when_logged is not None:
             try:
                 compiled(self.when_logged)
@@ -98,10 +102,13 @@ class Faults:
         fault = self._take("call", action, principal=principal, after=after)
         return AwsError(fault.code, fault.message, fault.status) if fault else None
 
-    def copies_of_event(self, detail_type: str) -> int:
-        """Number of deliveries of an event: 1 without a fault."""
+    def deliveries_of_event(self, detail_type: str) -> tuple[int, float]:
+        """Number of deliveries of an event, and their delay in virtual seconds.
+
+        Without a fault it is delivered once, without a delay.
+        """
         fault = self._take("event", detail_type)
-        return 1 if fault is None else fault.copies
+        return (1, 0.0) if fault is None else (fault.copies, fault.delay)
 
     def kills_process(self, label: str) -> bool:
         """Whether the process that starts under ``label`` is killed."""

@@ -115,6 +115,7 @@ def load_part(service: str, region: str) -> Any:
     from sageloop.local_cloud.core.moto_logs import use_virtual_time
     from sageloop.local_cloud.core.moto_s3 import disable_bucket_policies
 
+    moto_state.track_no_instances()
     load_policies_where(region)
     use_virtual_time()
     disable_bucket_policies()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 _SETTINGS = {
     # Loading EC2's catalogue of images takes seconds and 175 MB, and nothing uses it.
@@ -16,6 +17,20 @@ def configure() -> None:
     """Set moto's environment variables, which it reads when it creates state."""
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
+
+
+def track_no_instances() -> None:
+    """Make moto keep no list of all objects that it ever created.
+
+    It would keep every version, copy and deleted object, with its body, for its own dashboard and
+    to close files when all state is reset: memory that grows with each read and write.
+    """
+    from moto.core.common_models import BaseModel
+
+    def new(cls: type[BaseModel], *_args: Any, **_members: Any) -> BaseModel:
+        return object.__new__(cls)
+
+    BaseModel.__new__ = new  # type: ignore[method-assign]
 
 
 def forget() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 import threading
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from sys import intern
 from typing import Any
 
 _RESOURCE_MEMBERS = (
@@ -16,6 +18,7 @@ _RESOURCE_MEMBERS = (
     "AlarmNames", "Name", "Rule", "StackName", "LogGroupName", "logGroupName", "ResourceId",
     "ParameterName", "SecretId", "Namespace", "AutoScalingGroupName", "ResourceArn",
 )  # fmt: skip
+_ACTION = 3
 _RANKS = {member: rank for rank, member in enumerate(_RESOURCE_MEMBERS)}
 
 
@@ -51,7 +54,9 @@ class Recorder:
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
         # The garbage collector does not track tuples of plain values. It would traverse a few
-        # hundred thousand records or dictionaries and delay all requests.
+        # hundred thousand records or dictionaries and delay all requests. Parameters are kept as
+        # bytes, which need a quarter of the memory of dictionaries, and names of roles, actions
+        # and policies, which most calls share, once: else a full record has half a gigabyte.
         self._calls: deque[tuple[Any, ...]] = deque(maxlen=capacity)
 
     def add(
@@ -59,25 +64,27 @@ class Recorder:
         outcome: str, status: int, seconds: float, access: str = "",
     ) -> None:  # fmt: skip
         """Append one call."""
+        resource, packed = resource_of(params), pickle.dumps(params, pickle.HIGHEST_PROTOCOL)
         with self._lock:
             self._calls.append(
-                (next(self._numbers), time, principal, action, resource_of(params), region,
-                 outcome, status, seconds, access, tuple(params.items()))
+                (next(self._numbers), time, *map(intern, (principal, action, resource, region,
+                 outcome)), status, seconds, intern(access), packed)
             )  # fmt: skip
 
     def calls(self, *, after: int = 0, action: str | None = None) -> list[CallRecord]:
         """Calls numbered above ``after``, of one ``action`` (``s3:PutObject``) if it is passed."""
         with self._lock:
             kept = list(self._calls)
-        calls = (_read(entry) for entry in kept if entry[0] > after)
-        return [call for call in calls if action in (None, call.action)]
+        return [
+            _read(entry) for entry in kept if entry[0] > after and action in (None, entry[_ACTION])
+        ]
 
     def __iter__(self) -> Iterator[CallRecord]:
         return iter(self.calls())
 
 
 def _read(entry: tuple[Any, ...]) -> CallRecord:
-    return CallRecord(*(*entry[:-1], dict(entry[-1])))
+    return CallRecord(*(*entry[:-1], pickle.loads(entry[-1])))  # noqa: S301 - packed above
 
 
 def resource_of(params: dict[str, Any]) -> str:

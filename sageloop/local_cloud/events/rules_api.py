@@ -179,8 +179,15 @@ class RulesApi:
             "resources": [rule.arn],
             "detail": {},
         }
-        for _ in range(self._cloud.faults.copies_of_event("Scheduled Event")):
-            self._dispatcher.fire(rule, event, inline=True)
+        copies, delay = self._cloud.faults.deliveries_of_event("Scheduled Event")
+        for _ in range(copies):
+            if delay:
+                self._cloud.clock.call_later(
+                    delay, lambda: self._dispatcher.fire(rule, event, inline=True),
+                    label=f"event of rule {rule.name}",
+                )  # fmt: skip
+            else:
+                self._dispatcher.fire(rule, event, inline=True)
 
 
 def _schedule(expression: str, start: float) -> schedules.Schedule:

@@ -111,8 +111,9 @@ class S3Notifications:
         for notification in (*config.cloud_function, *config.queue, *config.topic):
             if notification.matches(f"s3:{change.name}", change.key):
                 body = {"Records": [self._record(bucket, change, order, notification.id)]}
-                for _ in range(self._cloud.faults.copies_of_event(change.name)):
-                    self._send(bucket, notification.arn, json.dumps(body))
+                copies, delay = self._cloud.faults.deliveries_of_event(change.name)
+                for _ in range(copies):
+                    self._send_later(bucket, notification.arn, json.dumps(body), delay)
 
     def _emit(self, bucket: Any, change: _Change, order: str) -> None:
         created = change.name in _REASONS
@@ -136,6 +137,14 @@ class S3Notifications:
             "aws.s3", "Object Created" if created else "Object Deleted", detail,
             resources=[bucket.arn], region=bucket.region_name,
         )  # fmt: skip
+
+    def _send_later(self, bucket: Any, arn: str, body: str, delay: float) -> None:
+        if delay:
+            self._cloud.clock.call_later(
+                delay, lambda: self._send(bucket, arn, body), label=f"notification to {arn}"
+            )
+        else:
+            self._send(bucket, arn, body)
 
     def _send(self, bucket: Any, arn: str, body: str) -> None:
         sender = targets.Sender(service=_SERVICE, source_arn=bucket.arn)

@@ -131,10 +131,15 @@ class EventsService(Service):
         return {"EventId": event["id"]}
 
     def _publish(self, bus: Bus, event: dict[str, Any]) -> None:
-        for _ in range(self.cloud.faults.copies_of_event(event["detail-type"])):
-            self.cloud.activity.spawn(
-                f"event {event['detail-type']}", lambda: self._dispatcher.publish(bus, event)
-            )
+        label = f"event {event['detail-type']}"
+        copies, delay = self.cloud.faults.deliveries_of_event(event["detail-type"])
+        for _ in range(copies):
+            if delay:
+                self.cloud.clock.call_later(
+                    delay, lambda: self._dispatcher.publish(bus, event), label=label
+                )
+            else:
+                self.cloud.activity.spawn(label, lambda: self._dispatcher.publish(bus, event))
 
     def _event(
         self, source: str, detail_type: str, detail: dict[str, Any], *, resources: list[str],

@@ -106,6 +106,12 @@ def test_fault_applies_to_its_principal_only(cloud: Cloud) -> None:
         cloud.client("sqs", principal="victim").list_queues()
 
 
+@pytest.mark.parametrize("delay", [-1.0, float("nan")])
+def test_fault_with_a_negative_delay_is_refused(cloud: Cloud, delay: float) -> None:
+    with pytest.raises(ValueError, match=r"delay is .* seconds: 0 or more is allowed"):
+        cloud.faults.inject(kind="event", match="*", delay=delay)
+
+
 def test_wait_idle_returns_when_work_has_ended() -> None:
     activity = Activity()
     leave = threading.Event()

@@ -7,6 +7,7 @@ before the pin is changed.
 from __future__ import annotations
 
 import ast
+import gc
 import inspect
 import re
 from collections.abc import Callable, Iterator
@@ -220,6 +221,22 @@ def test_published_message_is_passed_to_the_delivery_function(
     kept = {"attributes", "protocol", "endpoint", "arn", "topic_arn", "_parse_message_structure"}
     attributes = {name for name in kept if hasattr(passed[0].subscription, name)}
     assert attributes == kept, changed("M10", "the members of a subscription")
+
+
+def test_deleted_and_replaced_objects_are_not_kept(cloud: Cloud) -> None:
+    client = cloud.client("s3", principal="tester")
+    client.create_bucket(Bucket="kept")
+    for number in range(5):
+        client.put_object(Bucket="kept", Key="untracked", Body=b"%d" % number)
+        client.list_object_versions(Bucket="kept")
+    client.put_object(Bucket="kept", Key="untracked-and-deleted", Body=b"1")
+    client.delete_object(Bucket="kept", Key="untracked-and-deleted")
+    gc.collect()
+
+    keys = [each.name for each in gc.get_objects() if isinstance(each, s3.FakeKey)]
+    assert [name for name in keys if name.startswith("untracked")] == ["untracked"], changed(
+        "M13", "BaseModel.__new__"
+    )
 
 
 def test_decision_14_lists_every_module_that_imports_moto() -> None:

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from sys import intern
 from typing import Any
 
 from sageloop.local_cloud.access.enforcement.context import VOLATILE
@@ -13,9 +14,10 @@ from sageloop.local_cloud.access.policy import Decision
 
 log = logging.getLogger(__name__)
 
-_CAPACITY = 200_000
+_ALLOWED = "allowed"
 
-_Key = tuple[str, str, str, str, tuple[tuple[str, tuple[str, ...]], ...], str, str]
+_Value = tuple[str, tuple[str, ...]]
+_Key = tuple[str, str, str, str, tuple[_Value, ...], str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +52,19 @@ class DecisionRecord:
 
 
 class DecisionLog:
-    """Counts decisions by principal, action, resource, context and outcome."""
+    """Counts decisions by principal, action, resource, context and outcome.
 
-    def __init__(self) -> None:
+    Args:
+        capacity: Number of different decisions that are kept; of denials twice as many.
+
+    """
+
+    def __init__(self, *, capacity: int = 200_000) -> None:
+        self._capacity = capacity
         self._lock = threading.Lock()
         self._counts: dict[_Key, int] = {}
+        # Each condition key with its values, once: most decisions differ in the resource only.
+        self._values: dict[_Value, _Value] = {}
         self._left_out = 0
         self._unreachable: dict[str, None] = {}
 
@@ -76,15 +86,19 @@ class DecisionLog:
         """Count a decision; ``hints`` say which statements nearly allowed a denied request."""
         request = decision.request
         source = "; ".join((decision.source or decision.reason, *hints))
-        key = (
-            request.principal.role_arn or request.principal.arn, request.principal.arn,
-            request.action, request.resource,
-            tuple(sorted((k, v) for k, v in request.values.items() if k not in _OMITTED)),
-            decision.effect.value, source,
-        )  # fmt: skip
+        context = sorted((k, v) for k, v in request.values.items() if k not in _OMITTED)
+        principal, effect = request.principal, decision.effect.value
         with self._lock:
+            key = (
+                intern(principal.role_arn or principal.arn), intern(principal.arn),
+                intern(request.action), request.resource,
+                tuple(self._values.setdefault(value, value) for value in context),
+                effect, intern(source),
+            )  # fmt: skip
             count = self._counts.get(key)
-            if count is None and len(self._counts) >= _CAPACITY:
+            # Denials have room of their own: they are what readers of a long run need.
+            capacity = self._capacity if effect == _ALLOWED else 2 * self._capacity
+            if count is None and len(self._counts) >= capacity:
                 self._left_out += 1
             else:
                 self._counts[key] = (count or 0) + 1
@@ -104,7 +118,7 @@ class DecisionLog:
                 context={k: list(v) for k, v in context}, effect=effect, source=source, count=count,
             )
             for (who, session, action, resource, context, effect, source), count in kept
-            if not denied or effect != "allowed"
+            if not denied or effect != _ALLOWED
         ]  # fmt: skip
 
     def summary(self) -> dict[str, Any]:
@@ -115,7 +129,7 @@ class DecisionLog:
             counts = list(self._counts.items())
         for (principal, *_, effect, _), count in counts:
             by_principal[principal] = by_principal.get(principal, 0) + count
-            denied += count if effect != "allowed" else 0
+            denied += count if effect != _ALLOWED else 0
         return {"decisions": by_principal, "denied": denied, "left_out": self._left_out}
 
 
