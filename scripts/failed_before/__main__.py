@@ -23,7 +23,7 @@ from .new_tests import git, new_tests
 from .outcomes import FAILED, INAPPLICABLE, Outcome, read_outcomes
 from .tree import Tree
 
-FOUND_AT, RENAMED = "cdc7c40", "4d08fad"
+FAULTY, RENAMED = "cdc7c40", "4d08fad"
 _FOLDERS = ("tests/faults", "tests/unit", "tests/local")
 _QUICK = "not (slow or long or frameworks or fidelity)"
 
@@ -31,7 +31,7 @@ _QUICK = "not (slow or long or frameworks or fidelity)"
 def main(arguments: Sequence[str]) -> int:
     """Run the new tests with the code of both revisions, and list what failed there."""
     options = _options(arguments)
-    revisions = [git("rev-parse", "--short=7", name).strip() for name in (FOUND_AT, RENAMED)]
+    revisions = [git("rev-parse", "--short=7", name).strip() for name in (FAULTY, RENAMED)]
     tests = {
         module: names
         for module, names in new_tests(RENAMED, _FOLDERS).items()
@@ -59,16 +59,16 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _is_open(module: str, names: Sequence[str], outcomes: dict[str, Outcome]) -> bool:
     """Whether a test of a module has not run yet."""
-    done = {o.function for o in outcomes.values() if o.module == module and o.applies}
-    return not set(names) <= done
+    ran = {o.function for o in outcomes.values() if o.module == module and o.applies}
+    return not set(names) <= ran
 
 
 def _run(tree: Tree, revision: str, tests: dict[str, list[str]]) -> dict[str, Outcome]:
     """The outcome of each test with a tree's code, by its id."""
     print(f"{revision}: {sum(map(len, tests.values()))} tests", flush=True)
-    wanted = {f"{module}::{name}" for module, names in tests.items() for name in names}
+    selected_functions = {f"{module}::{name}" for module, names in tests.items() for name in names}
     listed = _pytest(tree, "--collect-only", "-q", *tests).stdout.splitlines()
-    selected = [test for test in listed if test.partition("[")[0] in wanted]
+    selected = [test for test in listed if test.partition("[")[0] in selected_functions]
     report = tree.folder / "report.xml"
     if selected:
         (tree.folder / "selected").write_text("\n".join(selected))

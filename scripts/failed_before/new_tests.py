@@ -37,14 +37,14 @@ def new_tests(revision: str, folders: Sequence[str]) -> dict[str, list[str]]:
         if _is_test_module(name)
         for function in _functions(git("show", f"{revision}:{name}"))
     }
-    found: dict[str, list[str]] = {}
+    fresh_by_module: dict[str, list[str]] = {}
     for name in git("ls-files", *folders).splitlines():
         if _is_test_module(name):
             functions = _functions((ROOT / name).read_text())
             fresh = [function for function in functions if function not in before]
             if fresh:
-                found[name] = fresh
-    return found
+                fresh_by_module[name] = fresh
+    return fresh_by_module
 
 
 def _is_test_module(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a report of pytest says of tests that run with code of before."""
+"""Outcomes of tests that run with code of before, from a report of pytest."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element, fromstring
 
 PASSED, FAILED, INAPPLICABLE = "passed", "failed", "does not apply"
-# A test that stumbles over a name or an argument that the code does not have shows no fault.
-_STUMBLES = re.compile(
+# A test that uses a name or an argument that the code does not have does not apply to it.
+_UNKNOWN = re.compile(
     r"(ImportError|ModuleNotFoundError|AttributeError|NameError|FileNotFoundError|fixture '"
     r"|TypeError: .*(unexpected keyword|positional argument|missing \d))"
 )
@@ -55,17 +55,17 @@ def read_outcomes(
 
     """
     cases = fromstring(report).iter("testcase")  # noqa: S314 - pytest wrote it
-    found = {outcome.test: outcome for case in cases for outcome in _outcomes(case, revision)}
-    seen = {(outcome.module, outcome.function) for outcome in found.values()}
+    outcomes = {outcome.test: outcome for case in cases for outcome in _outcomes(case, revision)}
+    reported = {(outcome.module, outcome.function) for outcome in outcomes.values()}
     for module, names in tests.items():
         for name in names:
-            if (module, name) not in seen:
+            if (module, name) not in reported:
                 test = f"{module}::{name}"
-                found[test] = Outcome(
+                outcomes[test] = Outcome(
                     test=test, module=module, function=name, revision=revision,
                     result=INAPPLICABLE, reason="not collected",
                 )  # fmt: skip
-    return found
+    return outcomes
 
 
 def _outcomes(case: Element, revision: str) -> Iterator[Outcome]:
@@ -75,7 +75,7 @@ def _outcomes(case: Element, revision: str) -> Iterator[Outcome]:
     result, reason = PASSED, ""
     for child in case:
         text = child.get("message") or child.text or ""
-        if child.tag == "failure" and not _STUMBLES.search(text):
+        if child.tag == "failure" and not _UNKNOWN.search(text):
             result, reason = FAILED, text
         elif child.tag in {"error", "failure", "skipped"}:
             result, reason = INAPPLICABLE, text

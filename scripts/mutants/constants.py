@@ -97,10 +97,10 @@ def _lines_with(module: str, names: frozenset[str]) -> set[str]:
 
 def _imported(module: str, source: str) -> set[str]:
     """The names that a module imports from another."""
-    wanted = f"sageloop_runtime.{source.removesuffix('.py').replace('/', '.')}"
+    name = f"sageloop_runtime.{source.removesuffix('.py').replace('/', '.')}"
     return {
         alias.name
         for statement in _tree(module).body
-        if isinstance(statement, ast.ImportFrom) and statement.module == wanted
+        if isinstance(statement, ast.ImportFrom) and statement.module == name
         for alias in statement.names
     }

@@ -66,8 +66,8 @@ def measure(file: Path) -> None:
             lines[name][str(line)] = sorted(tests, key=recorder.seconds.__getitem__)
             if len(tests) < len(contexts):
                 imported[name].append(str(line))
-    found = {"lines": lines, "imported": imported, "seconds": recorder.seconds}
-    file.write_text(json.dumps(found))
+    measurement = {"lines": lines, "imported": imported, "seconds": recorder.seconds}
+    file.write_text(json.dumps(measurement))
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ class _Selection:
 
 
 class _Collected:
-    """Hands over to a function once all tests are collected, instead of running them."""
+    """Calls a function once all tests are collected, instead of running them."""
 
     def __init__(self, run: Callable[[Start], None]) -> None:
         self._run = run

@@ -17,10 +17,10 @@ def champion(**row: Any) -> Champion:
 
 
 def endpoint(status: str = "InService", **members: Any) -> EndpointDescription:
-    given: dict[str, Any] = {
+    filled: dict[str, Any] = {
         "config": "c-1", "pending_config": None, "modified_at": None, "reason": "", **members
     }  # fmt: skip
-    return EndpointDescription(status=status, **given)
+    return EndpointDescription(status=status, **filled)
 
 
 @pytest.mark.parametrize(("hours", "overdue"), [(10.0, False), (10.001, True)])
@@ -148,7 +148,7 @@ def test_settings_that_are_rolled_back_are_not_tried_again() -> None:
     assert "quarantined" not in change
 
 
-def test_frozen_endpoint_says_why() -> None:
+def test_frozen_endpoint_has_the_reason() -> None:
     change = champion().freeze(endpoint("UpdateRollbackFailed", reason="no capacity"))
 
     assert (change["state"], change["frozen"]) == (FAILED, True)
