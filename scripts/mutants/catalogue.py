@@ -117,7 +117,8 @@ def _of_cosmic_ray(
         ]  # fmt: skip
         for occurrence, ((line, _), _) in enumerate(positions):
             own = lines[line - 1].strip()
-            if line in excluded or text not in {None, own}:
+            # The star before keyword-only parameters is no multiplication.
+            if line in excluded or own == "*," or text not in {None, own}:
                 continue
             mutated = mutate_code(source, change, occurrence)
             if mutated is not None and _compiles(mutated):
