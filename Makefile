@@ -157,7 +157,7 @@ test-long: setup .venv-checkov/.ready $(GUARD)/node_modules/.ready functions-pyt
 test-rest: frameworks fidelity ## PyTorch, TensorFlow and AWS's own tools
 	CI=1 $(FRAMEWORKS)/bin/python $(PYTEST) -m "$(REST)" $(TESTS) $(OPTIONS)
 
-test-all: test test-long test-rest ## every test
+test-all: test test-long test-rest policy-mutants ## every test, and which permissions none needs
 
 slow-report: setup ## what takes over 5 s of CPU and is not marked slow
 	$(BIN)/python $(PYTEST) -m "not ($(LONG))" -q --cpu-report report-cpu.json $(TESTS)
@@ -169,7 +169,7 @@ mutants: setup .venv-mutants/.ready ## which changes of the functions' code no t
 fault-cases: setup .venv-mutants/.ready ## each fault's test notices that its remedy is gone (10 minutes)
 	PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONHASHSEED=0 .venv-mutants/bin/python -m scripts.fault_cases $(CASES)
 
-policy-mutants: setup ## which permissions of the project's roles the demo does not need
+policy-mutants: setup ## which permissions of the project's roles the demo does not need (five minutes)
 	$(BIN)/python -m scripts.policy_mutants $(POLICY_MUTANTS)
 
 soak: setup-demo ## 90 virtual days of the demo's loop with random faults (about 25 minutes on two idle cores)
