@@ -68,6 +68,14 @@ def test_longer_body_keeps_the_start_of_its_reason_and_no_data() -> None:
     assert (response["Status"], response["PhysicalResourceId"]) == ("FAILED", "p")
 
 
+def test_response_names_its_event() -> None:
+    response = json.loads(sent())
+
+    assert {key: response[key] for key in ("StackId", "RequestId", "LogicalResourceId")} == {
+        "StackId": "s", "RequestId": "r", "LogicalResourceId": "L",
+    }  # fmt: skip
+
+
 # physical ids
 
 
@@ -96,6 +104,27 @@ def test_event_without_members_is_a_request() -> None:
     assert request.owner == "|"
 
 
+def answered(kind: str, **members: Any) -> dict[str, Any]:
+    bodies: list[bytes] = []
+    event = EVENT | {"RequestType": kind, "ResourceProperties": {"Name": "new"}} | members
+    run(event, Context(), lambda _: {kind: lambda _: Outcome()}, physical_id=named_by("Name"),
+        send=lambda _, body: bodies.append(body))  # fmt: skip
+    return dict(json.loads(bodies[0]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "members", "expected"),
+    [
+        ("Create", {}, "new"), ("Update", {"PhysicalResourceId": "old"}, "new"),
+        ("Delete", {"PhysicalResourceId": "old"}, "old"), ("Delete", {}, "new"),
+    ],
+)  # fmt: skip
+def test_only_a_deletion_keeps_the_id_of_its_event(
+    kind: str, members: dict[str, Any], expected: str
+) -> None:
+    assert answered(kind, **members)["PhysicalResourceId"] == expected
+
+
 # attempts
 
 
@@ -114,6 +143,20 @@ def test_response_is_sent_five_times_with_growing_pauses(error: Exception) -> No
 
     assert len(attempts) == 5
     assert pauses == pytest.approx([0.4, 0.8, 1.6, 3.2])
+
+
+def test_attempts_of_an_action_have_its_pauses() -> None:
+    pauses: list[float] = []
+    accepts = iter([False, True])
+
+    def send(_url: str, _body: bytes) -> None:
+        if not next(accepts):
+            raise TimeoutError("late")
+
+    run(EVENT, Context(), lambda _: {"Create": lambda _: Outcome()}, physical_id=lambda _: "p",
+        send=send, pause=pauses.append)  # fmt: skip
+
+    assert pauses == pytest.approx([0.4])
 
 
 def test_refused_response_can_be_sent_again_and_a_sent_one_cannot() -> None:

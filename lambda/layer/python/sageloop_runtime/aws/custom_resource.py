@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -120,7 +120,6 @@ def put_once(url: str, body: bytes) -> None:
         raise BadInputError("the ResponseURL is neither https nor http")
     request = urllib.request.Request(url, data=body, method="PUT")  # noqa: S310 - checked above
     request.add_header("Content-Type", "")
-    request.add_header("Content-Length", str(len(body)))
     with urllib.request.urlopen(request, timeout=_PUT_TIMEOUT):  # noqa: S310 - checked above
         pass
 
@@ -164,10 +163,10 @@ class Responder:
 
     def _put(self, body: bytes) -> None:
         url = str(self._event["ResponseURL"])
-        for attempt in range(1, _TRIES + 1):
+        for attempt in itertools.count(1):
             try:
                 self._send(url, body)
-            except (urllib.error.URLError, OSError) as error:
+            except OSError as error:
                 log("the response was not accepted", attempt=attempt, error=repr(error))
                 if attempt == _TRIES:
                     raise

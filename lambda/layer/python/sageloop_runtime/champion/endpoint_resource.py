@@ -20,8 +20,8 @@ from sageloop_runtime.serving.serving_document import ServingDocument
 
 _POLLS = 10
 _POLL_SECONDS = 1.0
-_LONGEST_DELETE = 50 * 60
-_PASSES = int(_LONGEST_DELETE / (_POLLS * _POLL_SECONDS))
+_LONGEST_MINUTES = 50
+_PASSES = int(60 * _LONGEST_MINUTES / (_POLLS * _POLL_SECONDS))
 _FOREIGN_INTERFACES = ("AWS Lambda VPC ENI", "VPC Endpoint Interface")
 
 champion_endpoint_id = named_by("EndpointName")
@@ -97,7 +97,7 @@ class ChampionEndpointResource:
         passed = int(request.event.get("Pass", 1))
         if passed >= _PASSES:
             raise BadInputError(
-                f"after {_LONGEST_DELETE // 60} minutes these resources are left: {left}"
+                f"after {_LONGEST_MINUTES} minutes these resources are left: {left}"
             )
         log("deletion continues", endpoint=name, left=left, passed=passed)
         again = {**request.event, "Pass": passed + 1}
