@@ -20,7 +20,7 @@ FOREIGN = ("AWS Lambda VPC ENI-loop-1", "VPC Endpoint Interface vpce-1")
 
 
 class Recorded(StateTable):
-    """The table of a world, which records its writes, and loses a race if told to."""
+    """The table of a world, which records its writes; `race` is written before the next one."""
 
     def __init__(self, world: World) -> None:
         super().__init__(FakeClient(world, "dynamodb"), "state")
