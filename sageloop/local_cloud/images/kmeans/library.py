@@ -5,17 +5,9 @@ scikit-learn imports pandas if it is installed: a quarter of the 2 s of CPU time
 
 from __future__ import annotations
 
-import sys
+from sageloop.local_cloud.images.optional_imports import not_installed
 
-_TABLES = "pandas"
-
-_installed = sys.modules.get(_TABLES)
-if _installed is None:
-    sys.modules[_TABLES] = None  # type: ignore[assignment]  # its import raises ImportError
-try:
+with not_installed("pandas"):
     from sklearn.cluster import KMeans, kmeans_plusplus
-finally:
-    if _installed is None:
-        del sys.modules[_TABLES]
 
 __all__ = ["KMeans", "kmeans_plusplus"]

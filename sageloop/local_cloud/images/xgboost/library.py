@@ -6,19 +6,11 @@ its import, in each container.
 
 from __future__ import annotations
 
-import sys
+from sageloop.local_cloud.images.optional_imports import not_installed
 
-_ESTIMATORS = "sklearn"
-
-_installed = sys.modules.get(_ESTIMATORS)
-if _installed is None:
-    sys.modules[_ESTIMATORS] = None  # type: ignore[assignment]  # its import raises ImportError
-try:
+with not_installed("sklearn"):
     import xgboost
     from xgboost import collective
     from xgboost.tracker import RabitTracker
-finally:
-    if _installed is None:
-        del sys.modules[_ESTIMATORS]
 
 __all__ = ["RabitTracker", "collective", "xgboost"]
