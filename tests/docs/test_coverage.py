@@ -28,8 +28,6 @@ FUNCTION = {"Resource": "arn:aws:lambda:us-east-1:123456789012:function:f"}
 # Where the smallest request names something that has no such operation here, or nothing at all.
 MEMBERS: dict[str, dict[str, Any]] = {
     "application-autoscaling:RegisterScalableTarget": TARGET,
-    "cloudformation:DescribeEvents": {"StackName": "s"},
-    "cloudformation:GetTemplate": {"StackName": "s"},
     "lambda:ListTags": FUNCTION,
     "lambda:TagResource": FUNCTION,
     "lambda:UntagResource": FUNCTION,

@@ -247,3 +247,65 @@ def test_import_of_resources_is_refused_by_name(bench: Bench) -> None:
             ResourcesToImport=[{"ResourceType": "X", "LogicalResourceId": "X",
                                 "ResourceIdentifier": {"a": "b"}}],
         )  # fmt: skip
+
+
+# requests that name a change set, a stack, or neither
+
+
+def _refusal(call: Any, **request: Any) -> tuple[str, str]:
+    with pytest.raises(ClientError) as refused:
+        call(**request)
+    error = refused.value.response["Error"]
+    return error["Code"], error["Message"]
+
+
+def test_template_of_a_change_set_is_read_by_its_id_only(bench: Bench) -> None:
+    made = bench.change_set("s", {"A": thing(Name="a")}, kind="CREATE")
+
+    by_id = bench.cfn.get_template(ChangeSetName=made["ChangeSetId"])
+    by_name = bench.cfn.get_template(ChangeSetName=made["ChangeSetName"], StackName="s")
+
+    assert by_id["TemplateBody"] == by_name["TemplateBody"]
+    assert by_id["TemplateBody"]["Resources"] == {"A": thing(Name="a")}
+
+
+@pytest.mark.parametrize("operation", ["get_template", "describe_change_set"])
+def test_name_of_a_change_set_needs_its_stack(bench: Bench, operation: str) -> None:
+    made = bench.change_set("s", {"A": thing(Name="a")}, kind="CREATE")
+
+    refusal = _refusal(getattr(bench.cfn, operation), ChangeSetName=made["ChangeSetName"])
+
+    assert refusal == (
+        "ValidationError",
+        "StackName must be specified if ChangeSetName is not specified as an ARN.",
+    )
+
+
+def test_change_set_of_another_stack_is_not_found(bench: Bench) -> None:
+    made = bench.change_set("s", {"A": thing(Name="a")}, kind="CREATE")
+    bench.create("other", {"A": thing(Name="b")})
+
+    code, _ = _refusal(
+        bench.cfn.get_template, ChangeSetName=made["ChangeSetName"], StackName="other"
+    )
+
+    assert code == "ChangeSetNotFound"
+
+
+def test_template_and_events_without_a_name_are_refused(bench: Bench) -> None:
+    assert _refusal(bench.cfn.get_template) == (
+        "ValidationError", "StackName is required if ChangeSetName is not specified.",
+    )  # fmt: skip
+    assert _refusal(bench.cfn.describe_events) == (
+        "ValidationError", "One of ChangeSetName, OperationId or StackName must be specified",
+    )  # fmt: skip
+
+
+def test_events_of_an_operation_are_read_by_its_id_only(bench: Bench) -> None:
+    bench.create("s", {"A": thing(Name="a")})
+    events = bench.cfn.describe_events(StackName="s")["OperationEvents"]
+
+    by_id_only = bench.cfn.describe_events(OperationId=events[0]["OperationId"])
+
+    assert by_id_only["OperationEvents"] == events
+    assert bench.cfn.describe_events(OperationId="unknown")["OperationEvents"] == []

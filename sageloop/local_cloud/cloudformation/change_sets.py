@@ -16,7 +16,7 @@ from sageloop.local_cloud.cloudformation.stack_request import (
     requested_blueprint,
     validated_blueprint,
 )
-from sageloop.local_cloud.cloudformation.state import ChangeSet, Stack
+from sageloop.local_cloud.cloudformation.state import ChangeSet, Stack, StackChangeSet
 from sageloop.local_cloud.cloudformation.views import parameters_view, tags_view
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.naming import regional_arn
@@ -192,13 +192,11 @@ class ChangeSets:
         )
         return having[0] if having else None
 
-    def _find(self, call: Call) -> tuple[Stack, ChangeSet]:
-        requested = call.params["ChangeSetName"]
-        stack = self._stack_of(call)
-        for change_set in stack.change_sets.values() if stack else ():
-            if stack and requested in (change_set.name, change_set.change_set_id):
-                return stack, change_set
-        raise AwsError("ChangeSetNotFound", f"ChangeSet [{requested}] does not exist", 404)
+    def _find(self, call: Call) -> StackChangeSet:
+        params = call.params
+        return self._context.store.change_set(
+            params["ChangeSetName"], params.get("StackName"), call.region
+        )
 
 
 def _fail(change_set: ChangeSet, reason: str) -> None:

@@ -25,7 +25,6 @@ from sageloop.local_cloud.cloudformation.views import (
     stack_view,
     summary_view,
 )
-from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
 
 _PAGE = 100
@@ -111,8 +110,10 @@ class ReadApi:
         """A stack's events by operation; change sets of the local cloud have none."""
         if call.params.get("ChangeSetName"):
             return {"OperationEvents": []}
-        stack = self._stack(call, "Stack [{}] does not exist")
         operation_id = call.params.get("OperationId")
+        stack = self._stack_of_events(call, operation_id)
+        if stack is None:
+            return {"OperationEvents": []}
         failed_only = (call.params.get("Filters") or {}).get("FailedEvents") is True
         events = [
             event
@@ -134,20 +135,16 @@ class ReadApi:
     @operation("GetTemplate")
     def get_template(self, call: Call) -> dict[str, Any]:
         """The template, byte for byte as it was submitted."""
-        stack = self._stack(call)
-        change_set_name = call.params.get("ChangeSetName")
-        template = stack.desired.template
-        if change_set_name:
-            sets = [
-                c
-                for c in stack.change_sets.values()
-                if change_set_name in (c.name, c.change_set_id)
-            ]
-            if not sets:
-                raise AwsError(
-                    "ChangeSetNotFound", f"ChangeSet [{change_set_name}] does not exist", 404
-                )
-            template = sets[0].desired.template
+        stack_name, change_set = call.params.get("StackName"), call.params.get("ChangeSetName")
+        if change_set:
+            if stack_name is not None:
+                self._stack(call)
+            _, requested = self._context.store.change_set(change_set, stack_name, call.region)
+            template = requested.desired.template
+        elif stack_name is None:
+            raise invalid("StackName is required if ChangeSetName is not specified.")
+        else:
+            template = self._stack(call).desired.template
         return {"TemplateBody": template.text, "StagesAvailable": ["Original", "Processed"]}
 
     @operation("GetTemplateSummary")
@@ -201,6 +198,17 @@ class ReadApi:
 
     def _stack(self, call: Call, message: str = "Stack with id {} does not exist") -> Stack:
         return self._context.store.get(call.params["StackName"], call.region, message=message)
+
+    def _stack_of_events(self, call: Call, operation_id: str | None) -> Stack | None:
+        """The stack of a request for events; None for an operation that no stack had."""
+        if call.params.get("StackName"):
+            return self._stack(call, "Stack [{}] does not exist")
+        if operation_id is None:
+            raise invalid("One of ChangeSetName, OperationId or StackName must be specified")
+        stacks = self._context.store.all(
+            call.region, lambda s: any(e.operation_id == operation_id for e in s.events)
+        )
+        return stacks[0] if stacks else None
 
     def _holder_of(self, physical_id: str, region: str) -> Stack:
         for stack in self._context.store.all(region, lambda s: s.status != "DELETE_COMPLETE"):

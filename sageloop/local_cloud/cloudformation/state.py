@@ -252,6 +252,9 @@ class Stack:
         )  # fmt: skip
 
 
+StackChangeSet = tuple[Stack, ChangeSet]
+
+
 class StackStore:
     """All stacks, by region and name; deleted ones stay readable by id."""
 
@@ -304,3 +307,23 @@ class StackStore:
         with self._lock:
             stacks = [s for s in self._by_id.values() if s.region == region and where(s)]
         return stacks[::-1]
+
+    def change_set(self, name_or_id: str, stack_name: str | None, region: str) -> StackChangeSet:
+        """A change set with its stack, of a stack or by its id only.
+
+        Raises:
+            AwsError: ChangeSetNotFound if it does not exist; ValidationError for a name without
+                a stack.
+
+        """
+        if stack_name is None and not name_or_id.startswith("arn:"):
+            raise invalid(
+                "StackName must be specified if ChangeSetName is not specified as an ARN."
+            )
+        stacks = self.all(region) if stack_name is None else [self.find(stack_name, region)]
+        for stack in stacks:
+            for change_set in stack.change_sets.values() if stack else ():
+                is_named = stack_name is not None and change_set.name == name_or_id
+                if stack and (is_named or change_set.change_set_id == name_or_id):
+                    return stack, change_set
+        raise AwsError("ChangeSetNotFound", f"ChangeSet [{name_or_id}] does not exist", 404)
