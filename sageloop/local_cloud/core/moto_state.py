@@ -28,7 +28,7 @@ def track_no_instances() -> None:
     from moto.core.common_models import BaseModel
 
     def new(cls: type[BaseModel], *_args: Any, **_members: Any) -> BaseModel:
-        return object.__new__(cls)
+        return super(BaseModel, cls).__new__(cls)
 
     BaseModel.__new__ = new  # type: ignore[method-assign]
 
