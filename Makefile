@@ -166,7 +166,7 @@ slow-report: setup ## what takes over 5 s of CPU and is not marked slow
 mutants: setup .venv-mutants/.ready ## which changes of the functions' code no test notices
 	PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONHASHSEED=0 .venv-mutants/bin/python -m scripts.mutants $(MUTANTS)
 
-fault-cases: setup .venv-mutants/.ready ## each fault's test notices that its remedy is gone (10 minutes)
+fault-cases: setup .venv-mutants/.ready ## each fault's test notices that its remedy is gone (5 minutes)
 	PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONHASHSEED=0 .venv-mutants/bin/python -m scripts.fault_cases $(CASES)
 
 policy-mutants: setup ## which permissions of the project's roles the demo does not need (five minutes)
