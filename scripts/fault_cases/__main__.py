@@ -63,8 +63,8 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="make fault-cases", description="For each row of docs/fault-cases.md, run its test "
         "with the sources as they are, where it must pass, and with the row's change, where it "
-        "must fail. Nothing in the tree is changed. About ten minutes on two idle cores, and up to "
-        "an hour on busy ones.",
+        "must fail. Nothing in the tree is changed. About five minutes on two idle cores, and "
+        "up to an hour on busy ones.",
     )  # fmt: skip
     parser.add_argument("rows", nargs="*", help="rows, such as 13 or I7; all by default")
     parser.add_argument("--json", type=Path, help="also write the table to this JSON file")
