@@ -11,15 +11,14 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from sageloop.demo.cdk import DEPLOY_ALL, DESTROY_ALL
 from scripts.integ_account import Account, RefusedError
 from stacks import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 _PARTS = ("Data", "Training", "Serving", "Workbench", "Operations")
 _BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"
-_DEPLOY = ("deploy", "--all", "--require-approval", "never")
 _DIFF = ("diff", "--fail")
-_DESTROY = ("destroy", "--all", "--force")
 
 
 def stack_names(settings: Settings) -> list[str]:
@@ -72,13 +71,13 @@ class Run:
         ids: dict[str, str] = {}
         deployed = False
         try:
-            deployed = self._cdk(*_DEPLOY) and self._cdk(*_DIFF)
+            deployed = self._cdk(*DEPLOY_ALL) and self._cdk(*_DIFF)
         except KeyboardInterrupt:
             say("interrupted: the stacks are destroyed; interrupt again to keep them")
         finally:
             with suppress(BotoCoreError, ClientError):  # errors must not prevent the deletion
                 ids = self._ids()
-            destroyed = self._cdk(*_DESTROY)
+            destroyed = self._cdk(*DESTROY_ALL)
         return self._account_for(ids, deployed, destroyed, say)
 
     def _account_for(

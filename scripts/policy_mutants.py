@@ -8,7 +8,7 @@ takes them, and what only AWS's services request. Prints the actions that are no
 if one is redundant, spare and not listed, or listed and not spare.
 
 ``--confirm COUNT`` also runs the demo with so many sampled permissions taken out of the templates,
-and fails if the run contradicts a outcome (:mod:`scripts.policy_confirmation`). ``--table FILE``
+and fails if the run contradicts an outcome (:mod:`scripts.policy_confirmation`). ``--table FILE``
 takes the outcomes from an earlier ``--json FILE`` instead of a run.
 """
 

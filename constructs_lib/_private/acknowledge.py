@@ -92,9 +92,11 @@ def _resolved(policy: IConstruct, resources: Sequence[str]) -> dict[str, str]:
 def _imported(policy: IConstruct, resource: str, text: str) -> str:
     """The text with names of exports, where the resource refers to another stack."""
     owners = references(resource)
-    stack = Stack.of(policy) if owners else None
+    if not owners:
+        return text
+    stack = Stack.of(policy)
     for token, owner in owners.items():
-        if stack is not None and owner != stack:
+        if owner != stack:
             exported = _flat(stack.resolve(owner.export_value(token)))
             text = text.replace(_flat(owner.resolve(token)), exported)
     return text

@@ -9,13 +9,11 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from sageloop.champions.endpoints import Promotion, champion_row, read_row, version_of
+from sageloop.existing import describe_existing
 from sageloop.jobs.kinds import final_metrics
 
 _PROPERTY = "sageloop:"
-_MISSING = frozenset({"ResourceNotFound", "ResourceNotFoundException", "ValidationException"})
 _PENDING = "PendingManualApproval"
 
 
@@ -166,7 +164,8 @@ def _model(client: Any, table: str, arn: str, row: Mapping[str, Any], served: li
 def _origin(sagemaker: Any, properties: Mapping[str, str]) -> Origin:
     name = properties.get(f"{_PROPERTY}training-job")
     tuning = properties.get(f"{_PROPERTY}tuning-job")
-    job = None if name is None else _described(sagemaker, name)
+    describe = sagemaker.describe_training_job
+    job = None if name is None else describe_existing(describe, TrainingJobName=name)
     if job is None:
         return Origin(training_job=name, tuning_job=tuning)
     text = json.dumps(job.get("HyperParameters", {}), sort_keys=True, separators=(",", ":"))
@@ -177,16 +176,6 @@ def _origin(sagemaker: Any, properties: Mapping[str, str]) -> Origin:
         hyperparameters=hashlib.sha256(text.encode()).hexdigest()[:12],
         metrics=final_metrics(job),
     )
-
-
-def _described(sagemaker: Any, name: str) -> dict[str, Any] | None:
-    """Describe a training job; None if SageMaker does not know it any more."""
-    try:
-        return dict(sagemaker.describe_training_job(TrainingJobName=name))
-    except ClientError as error:
-        if error.response["Error"]["Code"] in _MISSING:
-            return None
-        raise
 
 
 def _channels(job: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

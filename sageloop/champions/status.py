@@ -7,13 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from sageloop.champions.endpoints import Promotion, champion_row, read_row, version_of
+from sageloop.existing import describe_existing
 from sageloop.jobs.kinds import KINDS
 
 _PARAMETER = "/sageloop/endpoints/{endpoint}/loop"
-_MISSING = frozenset({"ParameterNotFound", "ResourceNotFound", "ValidationException"})
 _LATE = 3
 """The reconciler is late after this number of its intervals."""
 
@@ -71,13 +69,10 @@ class Status:
 
 def find_loop(ssm: Any, endpoint: str) -> Loop | None:
     """The loop of an endpoint; None for an endpoint without one."""
-    try:
-        name = _PARAMETER.format(endpoint=endpoint)
-        record = json.loads(ssm.get_parameter(Name=name)["Parameter"]["Value"])
-    except ClientError as error:
-        if error.response["Error"]["Code"] in _MISSING:
-            return None
-        raise
+    response = describe_existing(ssm.get_parameter, Name=_PARAMETER.format(endpoint=endpoint))
+    if response is None:
+        return None
+    record = json.loads(response["Parameter"]["Value"])
     return Loop(
         job=str(record["job"]),
         alarm=str(record["alarm"]),
@@ -97,7 +92,8 @@ def status_of(client: Callable[[str], Any], promotion: Promotion, *, now: float)
 
     """
     row = champion_row(client("dynamodb"), promotion)
-    described = _described(client("sagemaker"), promotion.endpoint)
+    describe = client("sagemaker").describe_endpoint
+    described = describe_existing(describe, EndpointName=promotion.endpoint)
     package = row.get("package_arn")
     status = Status(
         endpoint=promotion.endpoint,
@@ -151,15 +147,6 @@ def _differences(row: Mapping[str, Any], described: Mapping[str, Any] | None) ->
         )
         yield (f"The endpoint serves configuration {described.get('EndpointConfigName')}, which "
                f"is not the champion's: {then}.")  # fmt: skip
-
-
-def _described(sagemaker: Any, endpoint: str) -> Mapping[str, Any] | None:
-    try:
-        return dict(sagemaker.describe_endpoint(EndpointName=endpoint))
-    except ClientError as error:
-        if error.response["Error"]["Code"] in _MISSING:
-            return None
-        raise
 
 
 # the loop
@@ -220,12 +207,10 @@ def _add_idle(
 def _in_flight(client: Callable[[str], Any], table: str, loop: Loop, name: str) -> str:
     document = read_row(client("dynamodb"), table, f"job#{loop.job}").get("document", "{}")
     kind = KINDS[json.loads(document).get("kind", "training")]
-    try:
-        status = kind.status(kind.describe(client("sagemaker"), name))
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in _MISSING:
-            raise
+    job_described = describe_existing(kind.describe, sagemaker=client("sagemaker"), name=name)
+    if job_described is None:
         return f"The job {name} is being created."
+    status = kind.status(job_described)
     if status == "InProgress":
         return f"The job {name} is in progress; when it completes, the gate evaluates its model."
     return f"The job {name} is {status}; its model is evaluated next."

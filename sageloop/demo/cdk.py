@@ -10,6 +10,9 @@ from pathlib import Path
 
 from sageloop.local_cloud.client import LocalCloud
 
+DEPLOY_ALL = ("deploy", "--all", "--require-approval", "never")
+DESTROY_ALL = ("destroy", "--all", "--force")
+
 
 class CdkMissingError(RuntimeError):
     """The CDK CLI or the project's app does not exist."""

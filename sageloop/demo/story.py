@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 
 from sageloop.demo.access import DenialWatcher, access_report
-from sageloop.demo.cdk import Cdk
+from sageloop.demo.cdk import DEPLOY_ALL, DESTROY_ALL, Cdk
 from sageloop.demo.flights import Flight, load
 from sageloop.demo.outcome import judge, old_model_errors, weeks_of
 from sageloop.demo.report import Report
@@ -46,8 +46,8 @@ _NOT_OURS = (
 )  # fmt: skip
 _ARGUMENTS = {
     "bootstrap": ("bootstrap",),
-    "deploy": ("deploy", "--all", "--require-approval", "never"),
-    "destroy": ("destroy", "--all", "--force"),
+    "deploy": DEPLOY_ALL,
+    "destroy": DESTROY_ALL,
 }
 
 

@@ -181,14 +181,11 @@ class Traffic:
             if len(ripe) < _TRUTH_BATCH:
                 return
             self._truth = [t for t in self._truth if t[0] > before]
-        moment = datetime.fromtimestamp(ripe[0][0], UTC)
-        prefix = self._route.ground_truth_prefix
-        key = f"{prefix}{moment:%Y/%m/%d/%H}/{moment:%M-%S}-{wall.time_ns()}.jsonl"
-        body = "\n".join(
+        lines = [
             ground_truth_line(name, [flight.minutes for flight in flights])
             for _, name, flights in ripe
-        )
-        self._s3.put_object(Bucket=self._route.bucket, Key=key, Body=body.encode())
+        ]
+        put_ground_truth(self._s3, self._route, ripe[0][0], lines)
 
     def _land_partition(self, day: date) -> None:
         put_partition(self._s3, self._route, day, self._days[day])
@@ -201,6 +198,14 @@ def put_partition(s3: Any, route: Route, day: date, flights: Sequence[Flight]) -
         Key=f"{route.data_prefix}dt={day.isoformat()}/flights.csv",
         Body="".join(f"{f.labelled()}\n" for f in flights).encode(),
     )
+
+
+def put_ground_truth(s3: Any, route: Route, time: float, lines: Sequence[str]) -> None:
+    """Upload ground truth of requests of an hour, which begins with the request of ``time``."""
+    moment = datetime.fromtimestamp(time, UTC)
+    hour = f"{route.ground_truth_prefix}{moment:%Y/%m/%d/%H}"
+    key = f"{hour}/{moment:%M-%S}-{wall.time_ns()}.jsonl"
+    s3.put_object(Bucket=route.bucket, Key=key, Body="\n".join(lines).encode())
 
 
 def ground_truth_line(name: str, labels: Sequence[float]) -> str:

@@ -9,13 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sageloop.demo.cdk import Cdk
+from sageloop.demo.cdk import DEPLOY_ALL, Cdk
 from sageloop.examples.catalogue import Example
 from sageloop.examples.figure import Figure, Outcome
 from sageloop.examples.stage import Deploy, ExampleFailedError, Stage
 from sageloop.local_cloud.client import LocalCloud, LocalCloudError
-
-_DEPLOY = ("deploy", "--all", "--require-approval", "never")
 
 
 def run_example(
@@ -81,7 +79,7 @@ def _with_the_cli(work: Path) -> Deploy:
         nonlocal bootstrapped
         cdk = Cdk(folder, cloud, work=work, log=work / "cdk.log")
         first = [] if bootstrapped else [("bootstrap",)]
-        for arguments in [*first, _DEPLOY]:
+        for arguments in [*first, DEPLOY_ALL]:
             ended = cdk.run(*arguments, settings="prod", environment=environment)
             if ended.code != 0:
                 last_lines = ended.output.strip().splitlines()[-12:]

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from scripts.synthesis import ROOT
 
 
 def git(*arguments: str) -> str:

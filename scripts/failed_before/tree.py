@@ -10,7 +10,7 @@ import sysconfig
 import tarfile
 from pathlib import Path
 
-from .new_tests import ROOT
+from scripts.synthesis import ROOT
 
 _OF_TODAY = ("tests", "conftest.py", "pyproject.toml")
 

@@ -87,11 +87,11 @@ def _results(checks: Sequence[tuple[Row, Check]], folder: Path) -> Iterable[Resu
         if code:
             sys.exit(f"a test fails without a change:\n{output[-3000:]}")
         for row, check in others:
-            mutant = _source(check)
+            source = _mutant(check).source
             yield _timed(
                 row, check,
-                lambda check=check, mutant=mutant: tree.run(
-                    [check.test], file=check.change.file, source=mutant
+                lambda check=check, source=source: tree.run(
+                    [check.test], file=check.change.file, source=source
                 )[0],
             )  # fmt: skip
 
@@ -116,7 +116,7 @@ def _forked(mutant: Mutant | None, tests: Sequence[str]) -> int:
 
 
 def _mutant(check: Check) -> Mutant:
-    """The changed module of a check of the functions' code.
+    """The changed source of a check; of the functions' code, the changed module.
 
     Raises:
         ValueError: if there is no such mutant.
@@ -130,10 +130,6 @@ def _mutant(check: Check) -> Mutant:
     if len(mutants) < change.nth:
         raise ValueError(f"{change.module} has {len(mutants)} mutants {change}, no {change.nth}.")
     return mutants[change.nth - 1]
-
-
-def _source(check: Check) -> str:
-    return _mutant(check).source if isinstance(check.change, Operation) else check.change.source()
 
 
 def _timed(row: Row, check: Check, run: Any) -> Result:

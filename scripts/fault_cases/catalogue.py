@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from scripts.synthesis import ROOT
+
 FILE = ROOT / "tests" / "faults" / "cases.toml"
 LAYER = "lambda/layer/python/sageloop_runtime"
 GROUPS = (

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from .catalogue import ROOT
+from scripts.synthesis import ROOT
 
 _LINKED = (".venv", "node_modules")
 _OPTIONS = ("-q", "-x", "-n", "0", "-p", "no:cacheprovider", "--no-header")

@@ -77,8 +77,10 @@ def _run(
     Most are forks of a process that has collected the tests; itself a fork of this one, in which
     the mutants of what imports execute still can import their module.
     """
-    imported = [mutant for mutant in waiting if _is_imported(mutant, covering)]
-    others = [mutant for mutant in waiting if not _is_imported(mutant, covering)]
+    imported: list[Mutant] = []
+    others: list[Mutant] = []
+    for mutant in waiting:
+        (imported if _is_imported(mutant, covering) else others).append(mutant)
 
     def run(mutants: Sequence[Mutant], start: Start) -> None:
         _run_some(_until(mutants, until), covering, results, start=start, jobs=jobs)

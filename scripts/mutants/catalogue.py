@@ -106,13 +106,14 @@ def _of_cosmic_ray(
     """The mutants of cosmic-ray's operators: of all, or of one on the lines with a text."""
     source = path.read_text()
     lines, excluded = source.splitlines(), _excluded_lines(source)
+    nodes = list(ast_nodes(get_ast(source)))
     for name in sorted(operator_names()):
         short = name.partition("/")[2]
         if not _is_used(short) or operator not in {None, short}:
             continue
         change = get_operator(name)()
         positions = [
-            position for node in ast_nodes(get_ast(source))
+            position for node in nodes
             for position in change.mutation_positions(node)
         ]  # fmt: skip
         for occurrence, ((line, _), _) in enumerate(positions):

@@ -9,6 +9,7 @@ from functools import cache
 from .targets import modules, source_of
 
 
+@cache
 def uses_of_constant(module: str, line: int) -> set[tuple[str, str]]:
     """Modules and lines that use what a line at module level assigns; empty for other lines.
 
@@ -26,6 +27,7 @@ def uses_of_constant(module: str, line: int) -> set[tuple[str, str]]:
     return users
 
 
+@cache
 def is_replaceable(module: str, line: int) -> bool:
     """Whether a line only assigns constants that no other module uses at its import."""
     names = _assigned(module, line)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time as wall
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,15 +14,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sageloop.champions.endpoints import Promotion, find_promotion, read_row
 from sageloop.champions.status import Loop, find_loop
-from sageloop.demo.cdk import Cdk, CdkResult
+from sageloop.demo.cdk import DEPLOY_ALL, DESTROY_ALL, Cdk, CdkResult
 from sageloop.demo.flights import Flight
-from sageloop.demo.traffic import Route, ground_truth_line
+from sageloop.demo.traffic import Route, ground_truth_line, put_ground_truth
 from sageloop.demo.watch import Names, names_of
+from sageloop.existing import describe_existing
 from sageloop.local_cloud.client import LocalCloud
 from scripts.synthesis import ROOT
 
 RECONCILE_MINUTES, ROUNDS = 60, 20
-_MISSING = frozenset({"ValidationException", "ResourceNotFound", "NoSuchKey", "404", "NotFound"})
 
 
 class SoakError(RuntimeError):
@@ -58,7 +57,7 @@ class DeployedLoop:
 
     def deploy_first(self) -> None:
         """Bootstrap and deploy; read the names of the resources."""
-        for arguments in (("bootstrap",), _DEPLOY):
+        for arguments in (("bootstrap",), DEPLOY_ALL):
             self._require(self._run(*arguments))
         self.names: Names = names_of(self.cloud)
         client = self.cloud.client
@@ -77,11 +76,11 @@ class DeployedLoop:
         """Deploy with other values of some settings (TOML text by key)."""
         self._settings = changed_settings(self._settings, **lines)
         self.deploys += 1
-        return self._run(*_DEPLOY)
+        return self._run(*DEPLOY_ALL)
 
     def destroy(self) -> CdkResult:
         """Destroy the stacks."""
-        return self._run("destroy", "--all", "--force")
+        return self._run(*DESTROY_ALL)
 
     def _run(self, *arguments: str) -> CdkResult:
         path = self._work / "soak.toml"
@@ -122,7 +121,7 @@ class DeployedLoop:
 
     def endpoint(self) -> dict[str, Any] | None:
         """The description of the endpoint; None if there is none."""
-        return described(
+        return describe_existing(
             self.cloud.client("sagemaker").describe_endpoint, EndpointName=self.names.endpoint
         )
 
@@ -146,10 +145,8 @@ class DeployedLoop:
             )["Body"].read()  # fmt: skip
         except (ClientError, BotoCoreError):
             return False
-        moment = datetime.fromtimestamp(self.cloud.time(), UTC)
-        key = f"{self.route.ground_truth_prefix}{moment:%Y/%m/%d/%H}/{moment:%M-%S}-{wall.time_ns()}.jsonl"  # noqa: E501
         line = ground_truth_line(name, [flight.minutes + shift for flight in flights])
-        self.cloud.client("s3").put_object(Bucket=self.route.bucket, Key=key, Body=line.encode())
+        put_ground_truth(self.cloud.client("s3"), self.route, self.cloud.time(), [line])
         return True
 
     def invoke(self, part: str, event: dict[str, Any]) -> None:
@@ -161,9 +158,6 @@ class DeployedLoop:
     def iso_now(self) -> str:
         """The virtual time in ISO format."""
         return datetime.fromtimestamp(self.cloud.time(), UTC).isoformat()
-
-
-_DEPLOY = ("deploy", "--all", "--require-approval", "never")
 
 
 def settings_text() -> str:
@@ -184,13 +178,3 @@ def changed_settings(text: str, **lines: str) -> str:
         if count != 1:
             raise SoakError(f"the settings have {count} lines {key!r}, one is expected")
     return text
-
-
-def described(call: Any, **request: Any) -> dict[str, Any] | None:
-    """The response of a Describe or Head call; None if the resource does not exist."""
-    try:
-        return dict(call(**request))
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in _MISSING:
-            raise
-        return None

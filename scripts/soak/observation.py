@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from sageloop.champions.endpoints import version_of
 from sageloop.champions.status import status_of
+from sageloop.existing import describe_existing
 from sageloop.metric_values import metric_values
 
-from .loop import DeployedLoop, described
+from .loop import DeployedLoop
 
 _JOB_KEY = "sageloop:training-job"
 
@@ -206,21 +208,20 @@ class Observer:
 
     def _model(self, config: str) -> str | None:
         if config not in self._models:
-            description = described(
+            description = describe_existing(
                 self._sagemaker.describe_endpoint_config, EndpointConfigName=config
             )
             name = (
                 None if description is None else description["ProductionVariants"][0]["ModelName"]
             )
-            model = name and described(self._sagemaker.describe_model, ModelName=name)
+            model = name and describe_existing(self._sagemaker.describe_model, ModelName=name)
             self._models[config] = model["PrimaryContainer"]["ModelDataUrl"] if model else None
         return self._models[config]
 
     def _exists(self, uri: str) -> bool:
         bucket, _, key = uri.removeprefix("s3://").partition("/")
-        return (
-            described(self._loop.cloud.client("s3").head_object, Bucket=bucket, Key=key) is not None
-        )
+        head = self._loop.cloud.client("s3").head_object
+        return describe_existing(head, Bucket=bucket, Key=key) is not None
 
     def queues(self, since: float) -> list[Queue]:
         """The dead-letter queues, and the events dropped since a virtual time."""
@@ -278,21 +279,16 @@ class Observer:
         )
         quarantined = set(champion.get("quarantined", []))
         approved = [p.arn for p in self.packages() if p.approval == "Approved"]
-        versions = [version(arn) for arn in approved if arn not in quarantined]
+        versions = [version_of(arn) for arn in approved if arn not in quarantined]
         return Calm(
             in_flight=loop.get("in_flight"), pending=bool(loop.get("pending")),
             alerts=sum(len(row.get("alerts", [])) for row in (loop, champion, findings)),
             endpoint=None if endpoint is None else str(endpoint["EndpointStatus"]),
             config=None if endpoint is None else endpoint.get("EndpointConfigName"),
             champion_config=champion.get("config_name"), state=champion.get("state"),
-            champion=version(champion.get("package_arn", "/0")),
+            champion=version_of(champion.get("package_arn")),
             newest=max(
                 (v for v in versions if v > int(champion.get("superseded_version", 0))), default=0
             ),
             problems=tuple(status.problems),
         )  # fmt: skip
-
-
-def version(arn: str) -> int:
-    """The version of a package in its group."""
-    return int(str(arn).rpartition("/")[2])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Sequence
 from contextlib import suppress
@@ -172,7 +171,6 @@ def read_dead_letters(loop: DeployedLoop) -> int:
             listed = sqs.receive_message(QueueUrl=queue.url, MaxNumberOfMessages=10)
             messages = listed.get("Messages", [])
             for message in messages:
-                json.dumps(message["Body"])
                 sqs.delete_message(QueueUrl=queue.url, ReceiptHandle=message["ReceiptHandle"])
             count += len(messages)
             if not messages:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from documents import ENDPOINT, serving_document
 from fake_client import FakeClient
+from racing_table import RacingTable
 from sageloop_runtime.aws.custom_resource import Request
-from sageloop_runtime.aws.state_table import Row, StateTable
 from sageloop_runtime.champion.endpoint_resource import ChampionEndpointResource
 from sageloop_runtime.errors import BadInputError, TryAgainError
 from sageloop_runtime.scaling.variant_scaling import VariantScaling
@@ -17,22 +17,6 @@ from world import World
 
 SERVING, CHAMPION = f"serving#{ENDPOINT}", f"champion#{ENDPOINT}"
 FOREIGN = ("AWS Lambda VPC ENI-loop-1", "VPC Endpoint Interface vpce-1")
-
-
-class Recorded(StateTable):
-    """The table of a world, which records its writes; `race` is written before the next one."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__(FakeClient(world, "dynamodb"), "state")
-        self.writes: list[tuple[str, Row]] = []
-        self.race: Row = {}
-
-    def swap(self, row_id: str, *, change: Any, expect: Any = None) -> bool:
-        race, self.race = self.race, {}
-        if race:
-            super().swap(row_id, change=race)
-        self.writes.append((row_id, dict(change)))
-        return super().swap(row_id, change=change, expect=expect)
 
 
 class Stage:
@@ -46,7 +30,7 @@ class Stage:
         self.rollouts: list[dict[str, Any]] = []
         self.interfaces: list[dict[str, Any]] = []
         self.conflict = False
-        self.table = Recorded(world)
+        self.table = RacingTable(world)
         self.resource = ChampionEndpointResource(
             table=self.table, sagemaker=FakeClient(world, "sagemaker"), ec2=self, functions=self,
             scaling=VariantScaling(FakeClient(world, "application-autoscaling")),
@@ -253,7 +237,7 @@ def test_rolled_back_successor_restores_and_rolls_out_the_document_of_before(sta
 
 def test_successor_that_lost_the_endpoint_restores_nothing(stage: Stage) -> None:
     _takes_over(stage)
-    stage.table.race = {"owner": "s|Third"}
+    stage.table.races.append((SERVING, {"owner": "s|Third"}))
 
     stage.resource.delete(stage.request("Delete", owner="s|Other"))
 
@@ -273,7 +257,7 @@ def test_deleted_predecessor_leaves_no_document_to_restore(stage: Stage) -> None
 def test_deleted_predecessor_changes_nothing_of_a_third_owner(stage: Stage) -> None:
     before = _takes_over(stage)
     former = stage.world.row(SERVING)["former"]
-    stage.table.race = {"owner": "s|Third"}
+    stage.table.races.append((SERVING, {"owner": "s|Third"}))
 
     stage.resource.delete(stage.request("Delete", owner=before["owner"]))
 

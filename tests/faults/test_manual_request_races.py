@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from documents import ENDPOINT, GROUP
 from fake_client import FakeClient
-from sageloop_runtime.aws.state_table import Row, StateTable
+from racing_table import RacingTable
+from sageloop_runtime.aws.state_table import Row
 from sageloop_runtime.champion.manual_request import ManualRequestHandler
 from sageloop_runtime.errors import TryAgainError
 from sageloop_runtime.serving.model_registry import ModelRegistry
@@ -15,21 +16,6 @@ from sageloop_runtime.times import iso
 from world import World
 
 SERVING, CHAMPION = f"serving#{ENDPOINT}", f"champion#{ENDPOINT}"
-
-
-class Contended(StateTable):
-    """The table of a world, in which others change the champion's row before some writes."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__(FakeClient(world, "dynamodb"), "state")
-        self.races = 0
-
-    def swap(self, row_id: str, *, change: Any, expect: Any = None) -> bool:
-        if self.races:
-            self.races -= 1
-            generation = (self.get(CHAMPION) or {}).get("generation", 0)
-            super().swap(CHAMPION, change={"generation": generation + 1})
-        return super().swap(row_id, change=change, expect=expect)
 
 
 class Promoter:
@@ -45,7 +31,7 @@ class Promoter:
 
 class Stage:
     def __init__(self, world: World) -> None:
-        self.world, self.table, self.promoter = world, Contended(world), Promoter()
+        self.world, self.table, self.promoter = world, RacingTable(world), Promoter()
         self.handler = ManualRequestHandler(
             ENDPOINT, table=self.table, promoter=self.promoter,  # type: ignore[arg-type]
             registry=ModelRegistry(FakeClient(world, "sagemaker"), GROUP),
@@ -56,20 +42,25 @@ class Stage:
         return self.handler.handle(event | changes)
 
 
+def generations(count: int) -> list[tuple[str, Row]]:
+    """Writes of others, each of which begins a generation of the champion's record."""
+    return [(CHAMPION, {"generation": 100 + number}) for number in range(count)]
+
+
 @pytest.fixture
 def stage(world: World) -> Stage:
     return Stage(world)
 
 
 def test_request_is_recorded_at_the_fifth_attempt(stage: Stage) -> None:
-    stage.table.races = 4
+    stage.table.races.extend(generations(4))
 
     assert stage.send()["status"] == "accepted"
     assert stage.world.row(CHAMPION)["stopped"] is True
 
 
 def test_request_that_five_changes_prevent_is_tried_again(stage: Stage) -> None:
-    stage.table.races = 5
+    stage.table.races.extend(generations(5))
 
     with pytest.raises(TryAgainError, match="kept changing"):
         stage.send()

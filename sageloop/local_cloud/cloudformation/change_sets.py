@@ -116,10 +116,10 @@ class ChangeSets:
     @operation("DeleteChangeSet")
     def delete_change_set(self, call: Call) -> None:
         """Delete a change set; no error if it does not exist."""
-        stack = self._stack_of(call)
+        requested, stack_name = call.params["ChangeSetName"], call.params.get("StackName")
+        stack = self._context.store.holder(requested, stack_name, call.region)
         if stack is None:
-            raise invalid(f"Stack [{call.params.get('StackName')}] does not exist")
-        requested = call.params["ChangeSetName"]
+            raise invalid(f"Stack [{stack_name}] does not exist")
         for name, change_set in list(stack.change_sets.items()):
             if requested in (name, change_set.change_set_id):
                 del stack.change_sets[name]
@@ -181,16 +181,6 @@ class ChangeSets:
         stack.last_change_set = change_set.change_set_id
         stack.updated = self._context.now()  # AWS shows a time even after the first change set
         stack.change_sets.clear()  # the other change sets were computed for the previous state
-
-    def _stack_of(self, call: Call) -> Stack | None:
-        named = call.params.get("StackName")
-        if named:
-            return self._context.store.find(named, call.region)
-        requested = call.params["ChangeSetName"]
-        having = self._context.store.all(
-            call.region, lambda s: any(c.change_set_id == requested for c in s.change_sets.values())
-        )
-        return having[0] if having else None
 
     def _find(self, call: Call) -> StackChangeSet:
         params = call.params

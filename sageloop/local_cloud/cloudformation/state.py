@@ -308,6 +308,15 @@ class StackStore:
             stacks = [s for s in self._by_id.values() if s.region == region and where(s)]
         return stacks[::-1]
 
+    def holder(self, change_set: str, stack_name: str | None, region: str) -> Stack | None:
+        """The named stack, or else the one that has a change set of this id; None without one."""
+        if stack_name:
+            return self.find(stack_name, region)
+        having = self.all(
+            region, lambda s: any(c.change_set_id == change_set for c in s.change_sets.values())
+        )
+        return having[0] if having else None
+
     def change_set(self, name_or_id: str, stack_name: str | None, region: str) -> StackChangeSet:
         """A change set with its stack, of a stack or by its id only.
 
@@ -320,10 +329,8 @@ class StackStore:
             raise invalid(
                 "StackName must be specified if ChangeSetName is not specified as an ARN."
             )
-        stacks = self.all(region) if stack_name is None else [self.find(stack_name, region)]
-        for stack in stacks:
-            for change_set in stack.change_sets.values() if stack else ():
-                is_named = stack_name is not None and change_set.name == name_or_id
-                if stack and (is_named or change_set.change_set_id == name_or_id):
-                    return stack, change_set
+        stack = self.holder(name_or_id, stack_name, region)
+        for change_set in stack.change_sets.values() if stack else ():
+            if stack and name_or_id in (change_set.name, change_set.change_set_id):
+                return stack, change_set
         raise AwsError("ChangeSetNotFound", f"ChangeSet [{name_or_id}] does not exist", 404)

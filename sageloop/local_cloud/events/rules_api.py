@@ -12,6 +12,7 @@ from sageloop.local_cloud.core.service import Call, operation
 from sageloop.local_cloud.events import schedules
 from sageloop.local_cloud.events.bus import DEFAULT_BUS, Bus, Buses, Rule, invalid, page
 from sageloop.local_cloud.events.dispatch import Dispatcher, stamp
+from sageloop.local_cloud.events.injected_faults import deliver
 from sageloop.local_cloud.events.patterns import parsed
 from sageloop.local_cloud.events.timetable import Recurrence
 
@@ -179,15 +180,11 @@ class RulesApi:
             "resources": [rule.arn],
             "detail": {},
         }
-        copies, delay = self._cloud.faults.deliveries_of_event("Scheduled Event")
-        for _ in range(copies):
-            if delay:
-                self._cloud.clock.call_later(
-                    delay, lambda: self._dispatcher.fire(rule, event, inline=True),
-                    label=f"event of rule {rule.name}",
-                )  # fmt: skip
-            else:
-                self._dispatcher.fire(rule, event, inline=True)
+        deliver(
+            self._cloud, "Scheduled Event",
+            lambda: self._dispatcher.fire(rule, event, inline=True),
+            label=f"event of rule {rule.name}",
+        )  # fmt: skip
 
 
 def _schedule(expression: str, start: float) -> schedules.Schedule:

@@ -15,13 +15,14 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.wire import find_operation, parse, service_model
 from sageloop.local_cloud.events import delivery, targets
+from sageloop.local_cloud.events.injected_faults import deliver
 from sageloop.local_cloud.events.notification_configuration import (
     Notification,
     described,
@@ -111,9 +112,9 @@ class S3Notifications:
         for notification in (*config.cloud_function, *config.queue, *config.topic):
             if notification.matches(f"s3:{change.name}", change.key):
                 body = {"Records": [self._record(bucket, change, order, notification.id)]}
-                copies, delay = self._cloud.faults.deliveries_of_event(change.name)
-                for _ in range(copies):
-                    self._send_later(bucket, notification.arn, json.dumps(body), delay)
+                send = partial(self._send, bucket, notification.arn, json.dumps(body))
+                label = f"notification to {notification.arn}"
+                deliver(self._cloud, change.name, send, label=label)
 
     def _emit(self, bucket: Any, change: _Change, order: str) -> None:
         created = change.name in _REASONS
@@ -137,14 +138,6 @@ class S3Notifications:
             "aws.s3", "Object Created" if created else "Object Deleted", detail,
             resources=[bucket.arn], region=bucket.region_name,
         )  # fmt: skip
-
-    def _send_later(self, bucket: Any, arn: str, body: str, delay: float) -> None:
-        if delay:
-            self._cloud.clock.call_later(
-                delay, lambda: self._send(bucket, arn, body), label=f"notification to {arn}"
-            )
-        else:
-            self._send(bucket, arn, body)
 
     def _send(self, bucket: Any, arn: str, body: str) -> None:
         sender = targets.Sender(service=_SERVICE, source_arn=bucket.arn)

@@ -11,6 +11,7 @@ from sageloop.local_cloud.core.service import Call, Service, operation
 from sageloop.local_cloud.events.bus import Bus, Buses, invalid
 from sageloop.local_cloud.events.buses_api import BusesApi
 from sageloop.local_cloud.events.dispatch import Dispatcher, stamp
+from sageloop.local_cloud.events.injected_faults import deliver
 from sageloop.local_cloud.events.patterns import matches, parsed
 from sageloop.local_cloud.events.rules_api import RulesApi
 from sageloop.local_cloud.events.s3_notifications import S3Notifications
@@ -132,14 +133,11 @@ class EventsService(Service):
 
     def _publish(self, bus: Bus, event: dict[str, Any]) -> None:
         label = f"event {event['detail-type']}"
-        copies, delay = self.cloud.faults.deliveries_of_event(event["detail-type"])
-        for _ in range(copies):
-            if delay:
-                self.cloud.clock.call_later(
-                    delay, lambda: self._dispatcher.publish(bus, event), label=label
-                )
-            else:
-                self.cloud.activity.spawn(label, lambda: self._dispatcher.publish(bus, event))
+
+        def send() -> None:
+            self.cloud.activity.spawn(label, lambda: self._dispatcher.publish(bus, event))
+
+        deliver(self.cloud, event["detail-type"], send, label=label)
 
     def _event(
         self, source: str, detail_type: str, detail: dict[str, Any], *, resources: list[str],

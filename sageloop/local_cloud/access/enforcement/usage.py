@@ -116,20 +116,16 @@ def _grants(
                 changed = [*policies]
                 changed[place] = policy.without_action(statement, action)
                 grant = (policy, statement, action)
-                unaffected = _unaffected(_under(redecide, policies), _under(redecide, changed))
+                unaffected = _unaffected(redecide, policies, changed)
                 need = _need(grant, allowed, sources, unaffected)
                 yield Grant(policy.name, statement.name, action, need)
 
 
-def _under(redecide: Redecide, policies: Sequence[Policy]) -> Callable[[DecisionRecord], bool]:
-    return lambda record: redecide(record, policies)
-
-
 def _unaffected(
-    before: Callable[[DecisionRecord], bool], after: Callable[[DecisionRecord], bool]
+    redecide: Redecide, before: Sequence[Policy], after: Sequence[Policy]
 ) -> Callable[[DecisionRecord], bool]:
     """Whether a record is allowed by changed policies too, or by neither: its resource is gone."""
-    return lambda record: after(record) or not before(record)
+    return lambda record: redecide(record, after) or not redecide(record, before)
 
 
 def _need(
